@@ -1,0 +1,156 @@
+# Everything a person or a pipeline does here is a target of this file.
+# `make` alone lists them.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+GO ?= go
+
+# Nothing here needs cgo, so nothing but the race detector needs a C compiler; and one
+# value everywhere means that vet, lint, contract and run share their compiled packages.
+export CGO_ENABLED := 0
+
+# Where git cannot answer (an archive, an untrusted checkout) the build goes on without it.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# --- tools ----------------------------------------------------------------------------
+# One small module per tool: a tool can then neither change the versions that the service
+# is built with nor those of another tool. The version stands in the tool's go.mod only.
+TOOLS := $(CURDIR)/.tools/bin
+version_of = $(shell awk '$$1 == "$(2)" { print $$2; exit }' tools/$(1)/go.mod)
+
+LINT_MODULE := github.com/golangci/golangci-lint/v2
+MOCK_MODULE := github.com/stripe/stripe-mock
+
+GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(call version_of,golangci-lint,$(LINT_MODULE))
+STRIPE_MOCK_2023 := $(TOOLS)/stripe-mock-$(call version_of,stripe-mock-2023-10-16,$(MOCK_MODULE))
+STRIPE_MOCK_2026 := $(TOOLS)/stripe-mock-$(call version_of,stripe-mock-2026-08-26,$(MOCK_MODULE))
+
+# A workspace of the developer's must not swap what a tool is built from.
+build_tool = cd tools/$(1) && GOWORK=off $(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -o $@ $(2)
+
+# The specification that a stripe-mock was built from; it lies beside its source.
+spec_of = $$(cd tools/$(1) && GOWORK=off $(GO) mod download $(MOCK_MODULE) && GOWORK=off $(GO) list -m -f '{{.Dir}}' $(MOCK_MODULE))/embedded/openapi/spec3.json
+
+# --- knobs ----------------------------------------------------------------------------
+# The tests that hold openapi.yaml and the routes together, and where they live.
+OPENAPI_TESTS ?= Contract
+OPENAPI_PACKAGES ?= ./internal/handlers/...
+
+FUZZTIME ?= $(if $(filter true,$(CI)),10s,60s)
+TEST_TIMEOUT ?= 5m
+
+# PREFIX=/usr/local installs to /usr/local/bin; else where `go install` would.
+INSTALL_DIR = $(if $(PREFIX),$(PREFIX)/bin,$(or $(shell $(GO) env GOBIN),$(shell $(GO) env GOPATH)/bin))
+
+##@ Use
+
+.PHONY: help
+help: ## show this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: ## start the service with the built-in sandbox; no account, no configuration
+	$(GO) run ./cmd/api serve --dev
+
+.PHONY: build
+build: ## build bin/till, static
+	$(GO) build -trimpath -buildvcs=false -ldflags='-s -w -X main.version=$(VERSION)' -o bin/till ./cmd/api
+
+.PHONY: install
+install: build ## install it as till (PREFIX=/usr/local, or where go install puts things)
+	install -d '$(DESTDIR)$(INSTALL_DIR)'
+	install -m 0755 bin/till '$(DESTDIR)$(INSTALL_DIR)/till'
+
+##@ Prove
+
+.PHONY: test
+test: ## run all tests, with the race detector where a C compiler is present
+	@if problem=$$(CGO_ENABLED=1 $(GO) build -race runtime/cgo 2>&1); then \
+		echo 'go test -race ./...'; \
+		CGO_ENABLED=1 $(GO) test -race -timeout $(TEST_TIMEOUT) ./...; \
+	elif [ '$(CI)' = true ]; then \
+		echo "The race detector needs a C compiler with its headers, and CI may not go without: $$problem" >&2; \
+		exit 1; \
+	else \
+		echo 'No working C compiler: testing without the race detector.'; \
+		$(GO) test -timeout $(TEST_TIMEOUT) ./...; \
+	fi
+
+.PHONY: contract
+contract: $(STRIPE_MOCK_2023) $(STRIPE_MOCK_2026) ## hold what we send to Stripe against its published specification
+	TILL_STRIPE_MOCK_2023='$(STRIPE_MOCK_2023)' \
+	TILL_STRIPE_MOCK_2026='$(STRIPE_MOCK_2026)' \
+	TILL_STRIPE_SPEC_2023="$(call spec_of,stripe-mock-2023-10-16)" \
+	TILL_STRIPE_SPEC_2026="$(call spec_of,stripe-mock-2026-08-26)" \
+	$(GO) test -tags contract -count=1 -timeout $(TEST_TIMEOUT) ./internal/contract/...
+
+.PHONY: smoke
+smoke: ## start `make run` and buy something with curl
+	bash tools/smoke/smoke.sh
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME
+	bash tools/fuzz/fuzz.sh $(FUZZTIME)
+
+.PHONY: nightly
+nightly: check test contract fuzz smoke ## everything
+
+##@ Keep
+
+# Works without a network once the tools are built and the modules are downloaded.
+.PHONY: check
+check: check-format vet check-modules lint check-imports check-openapi ## format, vet, modules, lint, import directions, openapi.yaml
+
+.PHONY: check-format
+check-format: $(GOLANGCI_LINT)
+	$(GOLANGCI_LINT) fmt --diff
+
+.PHONY: vet
+vet:
+	$(GO) vet ./...
+
+.PHONY: check-modules
+check-modules:
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## run the linters
+	$(GOLANGCI_LINT) run
+
+.PHONY: check-imports
+check-imports:
+	$(GO) test -run '^TestImports' .
+
+# A pattern that matches nothing would pass for ever, so the list is looked at first.
+.PHONY: check-openapi
+check-openapi:
+	@tests=$$($(GO) test -list '$(OPENAPI_TESTS)' $(OPENAPI_PACKAGES)) || { echo "$$tests"; exit 1; }; \
+	echo "$$tests" | grep -q '^Test' || { echo "no test in $(OPENAPI_PACKAGES) matches $(OPENAPI_TESTS)" >&2; exit 1; }
+	$(GO) test -run '$(OPENAPI_TESTS)' $(OPENAPI_PACKAGES)
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## format the Go code
+	$(GOLANGCI_LINT) fmt
+
+.PHONY: tidy
+tidy: ## tidy every go.mod
+	$(GO) mod tidy
+	for module in tools/*/go.mod; do (cd "$${module%/go.mod}" && GOWORK=off $(GO) mod tidy) || exit 1; done
+
+.PHONY: clean
+clean: ## remove what was built here
+	rm -rf bin .tools
+
+$(GOLANGCI_LINT): tools/golangci-lint/go.mod tools/golangci-lint/go.sum
+	$(call build_tool,golangci-lint,$(LINT_MODULE)/cmd/golangci-lint)
+
+$(STRIPE_MOCK_2023): tools/stripe-mock-2023-10-16/go.mod tools/stripe-mock-2023-10-16/go.sum
+	$(call build_tool,stripe-mock-2023-10-16,$(MOCK_MODULE))
+
+$(STRIPE_MOCK_2026): tools/stripe-mock-2026-08-26/go.mod tools/stripe-mock-2026-08-26/go.sum
+	$(call build_tool,stripe-mock-2026-08-26,$(MOCK_MODULE))
