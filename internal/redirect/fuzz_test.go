@@ -1,0 +1,49 @@
+package redirect_test
+
+import (
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"till/internal/redirect"
+)
+
+// verify holds what acceptance promises, with net/url as the second opinion.
+func verify(t *testing.T, p *redirect.Policy, raw, out string) {
+	t.Helper()
+	if again, err := p.Check(out); err != nil || again != out {
+		t.Errorf("%q became %q, which becomes %q, %v", raw, out, again, err)
+	}
+	u, err := url.Parse(out)
+	if err != nil || u.User != nil || !slices.Contains(origins, u.Scheme+"://"+u.Host) {
+		t.Errorf("%q became %q: %v, %v", raw, out, u, err)
+		return
+	}
+	if u.Host == "shop.example.com" && !strings.HasPrefix(path.Clean(u.Path)+"/", "/pay/") {
+		t.Errorf("%q became %q, outside /pay/", raw, out)
+	}
+	outside := func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '\\' }
+	if strings.ContainsFunc(out, outside) || len(out) > redirect.MaxLength {
+		t.Errorf("%q became %q", raw, out)
+	}
+	if strings.ContainsAny(strings.Replace(out, redirect.Template, "", 1), "{}") || strings.Count(raw, redirect.Template) != strings.Count(out, redirect.Template) {
+		t.Errorf("%q became %q: braces", raw, out)
+	}
+}
+
+func FuzzCheck(f *testing.F) {
+	for _, line := range lines(f, "hostile.txt") {
+		f.Add(line[2])
+	}
+	for _, line := range lines(f, "valid.txt") {
+		f.Add(line[1])
+	}
+	p := policy(f, options)
+	f.Fuzz(func(t *testing.T, raw string) {
+		if out, err := p.Check(raw); err == nil {
+			verify(t, p, raw, out)
+		}
+	})
+}
