@@ -1,0 +1,113 @@
+package auth
+
+import (
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+const (
+	maxClaims    = 256
+	maxAudiences = 100
+)
+
+// claims is the claims set of a token whose signature may not have been checked yet.
+type claims struct {
+	object
+	issuer    string
+	expiresAt time.Time
+}
+
+// parseClaims reads the claims set and its issuer, which says whose policy applies.
+func parseClaims(data []byte) (claims, error) {
+	o, err := parseObject(data, maxClaims)
+	if err != nil {
+		return claims{}, &Rejection{Reason: Claims, Err: err}
+	}
+	issuer, present, err := o.text("iss")
+	if !present || err != nil {
+		return claims{}, reject(Issued, "iss is missing or not a string")
+	}
+	return claims{object: o, issuer: issuer}, nil
+}
+
+// clock is the time a token is judged at, and how far the issuer's may be from it.
+type clock struct {
+	now    time.Time
+	leeway time.Duration
+}
+
+// check judges everything in c that does not need the key (RFC 7519 section 4.1, RFC 8725
+// section 3), and fills in what the principal is made from.
+func (c *claims) check(i Issuer, typ string, t clock) error {
+	if err := c.checkAudience(i.Audience); err != nil {
+		return err
+	}
+	if err := c.checkTimes(i.MaxLifetime, typ, t); err != nil {
+		return err
+	}
+	if subject, _, err := c.text("sub"); err != nil || !fitName(subject) {
+		return reject(Subject, "sub is not a string of 1 to 255 bytes without control characters")
+	}
+	// A token bound to a key (RFC 7800) is worth nothing without proof of that key, and
+	// the bearer scheme has none.
+	if c.has("cnf") {
+		return reject(Confirmation, "cnf is present")
+	}
+	return nil
+}
+
+// fitName reports whether s can be a name in a database, a log and Stripe's metadata. It
+// is not normalised: names are compared byte by byte.
+func fitName(s string) bool {
+	return s != "" && len(s) <= maxName && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+// checkAudience wants one of ours in aud, a string or an array of strings (RFC 7519
+// section 4.1.3).
+func (c *claims) checkAudience(ours []string) error {
+	audiences, err := c.texts("aud", maxAudiences)
+	if c.object["aud"].Kind() == '"' {
+		var one string
+		one, _, err = c.text("aud")
+		audiences = []string{one}
+	}
+	if err != nil {
+		return reject(Audience, "aud is not a string or an array of at most 100 strings")
+	}
+	if !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(ours, a) }) {
+		return reject(Audience, "aud does not name this service")
+	}
+	return nil
+}
+
+// checkTimes judges exp, nbf and iat. The limit on the whole lifetime also catches an exp
+// in milliseconds, which would else be good for fifty thousand years.
+func (c *claims) checkTimes(maxLifetime time.Duration, typ string, t clock) error {
+	expires, hasExpires, errExpires := c.date("exp")
+	notBefore, _, errNotBefore := c.date("nbf")
+	issued, hasIssued, errIssued := c.date("iat")
+	if !hasExpires || errExpires != nil || errNotBefore != nil || errIssued != nil {
+		return reject(Claims, "exp is missing, or exp, nbf or iat is not a number of seconds")
+	}
+	if !hasIssued {
+		if typ == accessTokenType { // RFC 9068 section 2.2
+			return reject(Claims, "iat is missing from an access token")
+		}
+		issued = t.now
+	}
+	c.expiresAt = expires
+	switch {
+	case !t.now.Before(expires.Add(t.leeway)):
+		return reject(Expired, "exp has passed")
+	case notBefore.After(t.now.Add(t.leeway)):
+		return reject(NotYetValid, "nbf has not come")
+	case issued.After(t.now.Add(t.leeway)):
+		return reject(NotYetValid, "iat has not come")
+	case expires.Sub(issued) > maxLifetime:
+		return reject(Lifetime, "exp is further from iat than the issuer's max_lifetime")
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,123 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+var errBlocked = errors.New("the address is not public, and no connection is made to it")
+
+// loopbackHosts are the hosts on this machine that the configuration itself names.
+type loopbackHosts []string
+
+func (h loopbackHosts) contain(host string) bool { return slices.Contains(h, strings.ToLower(host)) }
+
+// configuredLoopback collects them.
+func configuredLoopback(issuers []Issuer) loopbackHosts {
+	var hosts loopbackHosts
+	for _, i := range issuers {
+		for _, address := range []string{i.Issuer, i.JWKSURL} {
+			if u, err := url.Parse(address); err == nil && loopbackHost(u.Hostname()) {
+				hosts = append(hosts, strings.ToLower(u.Hostname()))
+			}
+		}
+	}
+	return hosts
+}
+
+func loopbackHost(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// newClient returns the client that fetches keys: no proxy (it would connect for us,
+// unchecked), no idle connections (so that each fetch looks the name up and is checked
+// again), and no connection to an address that is not public, unless hosts has the name.
+func newClient(hosts loopbackHosts) *http.Client {
+	return &http.Client{
+		Timeout: fetchTimeout,
+		Transport: &http.Transport{
+			DialContext:            hosts.dial,
+			DisableKeepAlives:      true,
+			TLSHandshakeTimeout:    fetchTimeout,
+			MaxResponseHeaderBytes: 64 << 10,
+			ForceAttemptHTTP2:      true,
+		},
+	}
+}
+
+// withoutRedirects returns a copy of c that takes a redirect as the answer it is: keys come
+// from the address that was configured or discovered, or not at all.
+func withoutRedirects(c *http.Client) *http.Client {
+	c2 := *c
+	c2.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &c2
+}
+
+// dial connects like net.Dialer, and looks at each address after the name was resolved, so
+// that a name which changes its address between two look-ups gains nothing.
+func (h loopbackHosts) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	allowed := publicAddress
+	if h.contain(host) {
+		allowed = func(ip netip.Addr) bool { return ip.Unmap().IsLoopback() }
+	}
+	d := net.Dialer{
+		Timeout: 3 * time.Second,
+		Control: func(_, resolved string, _ syscall.RawConn) error {
+			at, err := netip.ParseAddrPort(resolved)
+			if err != nil || !allowed(at.Addr()) {
+				return errBlocked
+			}
+			return nil
+		},
+	}
+	return d.DialContext(ctx, network, address)
+}
+
+// nat64 carries an IPv4 address in its last four bytes (RFC 6052 section 2.1).
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// notPublic are the ranges that netip does not call private, but which lead to this
+// network or to nowhere (IANA special-purpose registries, RFC 6890).
+var notPublic = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),
+	netip.MustParsePrefix("100.64.0.0/10"), // carriers and overlays share it
+	netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"),
+	netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("64:ff9b:1::/48"),
+	netip.MustParsePrefix("100::/64"),
+	netip.MustParsePrefix("2001::/32"), // Teredo and 6to4 carry IPv4 addresses
+	netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("2001:db8::/32"),
+	netip.MustParsePrefix("fec0::/10"),
+}
+
+// publicAddress reports whether ip is on the public internet.
+func publicAddress(ip netip.Addr) bool {
+	ip = ip.Unmap().WithZone("")
+	if nat64.Contains(ip) {
+		last := ip.As16()
+		return publicAddress(netip.AddrFrom4([4]byte(last[12:])))
+	}
+	return ip.IsGlobalUnicast() && !ip.IsPrivate() &&
+		!slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(ip) })
+}

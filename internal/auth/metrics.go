@@ -1,0 +1,67 @@
+package auth
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are this package's. Every label is from a closed list or from the configuration,
+// and every series is there from the start, so that nothing a caller sends adds one.
+type metrics struct {
+	rejections *prometheus.CounterVec
+	refreshes  *prometheus.CounterVec
+	keys       *prometheus.GaugeVec
+	registerer prometheus.Registerer
+}
+
+func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		rejections: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "till_auth_rejections_total",
+			Help: "Credentials refused, by the first reason found: who is knocking, or which release broke the clients.",
+		}, []string{"reason"}),
+		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "till_jwks_refresh_total",
+			Help: "Fetches of issuers' key sets, by outcome: anything but ok means that the next key rotation will hurt.",
+		}, []string{"outcome"}),
+		keys: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "till_jwks_keys",
+			Help: "Keys in each issuer's present set, by what became of them: duplicate or private above 0 needs a call to the issuer.",
+		}, []string{"issuer", "state"}),
+		registerer: registerer,
+	}
+	for _, r := range Reasons() {
+		m.rejections.WithLabelValues(string(r))
+	}
+	for _, o := range outcomes() {
+		m.refreshes.WithLabelValues(string(o))
+	}
+	return m, errors.Join(registerer.Register(m.rejections), registerer.Register(m.refreshes), registerer.Register(m.keys))
+}
+
+// show publishes what became of the members of an issuer's set.
+func (m *metrics) show(issuer string, set keySet) {
+	m.keys.WithLabelValues(issuer, "usable").Set(float64(len(set.keys)))
+	for _, why := range ignoredReasons() {
+		m.keys.WithLabelValues(issuer, string(why)).Set(float64(set.ignored[why]))
+	}
+}
+
+// watchAge publishes how old an issuer's keys are: +Inf before there are any, so that an
+// alert on the age sees that too.
+func (m *metrics) watchAge(issuer string, keys *keySource) error {
+	return m.registerer.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name:        "till_jwks_age_seconds",
+		Help:        "Time since each issuer's keys were last fetched: beyond a day its tokens are refused with 503.",
+		ConstLabels: prometheus.Labels{"issuer": issuer},
+	}, func() float64 {
+		loaded := keys.current.Load()
+		if loaded == nil {
+			return math.Inf(1)
+		}
+		return time.Since(loaded.at).Seconds()
+	}))
+}

@@ -1,0 +1,59 @@
+package auth
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	defaultLeeway = 30 * time.Second
+	maxLeeway     = 5 * time.Minute
+)
+
+// Options is what a Verifier needs besides its issuers.
+type Options struct {
+	// Client fetches keys. Nil: one of our own, which connects to public addresses and to
+	// the loopback hosts in the issuers' configuration only. Limits of time and size hold
+	// and redirects are refused with any client.
+	Client *http.Client
+	// Now is the clock that tokens are judged by. Nil: time.Now.
+	Now func() time.Time
+	// Metrics is required.
+	Metrics prometheus.Registerer
+	// Logger is told how key sets fare. Nil: nobody is.
+	Logger *slog.Logger
+	// Leeway is how far an issuer's clock may be from ours. 0: 30 s; at most 5 min.
+	Leeway time.Duration
+}
+
+func (o Options) check() error {
+	var problems []error
+	if o.Metrics == nil {
+		problems = append(problems, errors.New("auth: a metrics registerer is required"))
+	}
+	if o.Leeway < 0 || o.Leeway > maxLeeway {
+		problems = append(problems, errors.New("auth: the leeway is not between 0 and 5 min"))
+	}
+	return errors.Join(problems...)
+}
+
+func (o Options) withDefaults(hosts loopbackHosts) Options {
+	if o.Client == nil {
+		o.Client = newClient(hosts)
+	}
+	o.Client = withoutRedirects(o.Client)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Leeway == 0 {
+		o.Leeway = defaultLeeway
+	}
+	return o
+}

@@ -1,0 +1,26 @@
+package auth
+
+import "time"
+
+// Principal is who a verified credential says is calling.
+type Principal struct {
+	// Issuer and Subject identify the person together; both are compared byte by byte.
+	Issuer, Subject string
+	// Org is the organisation the token acts for; nil for a personal token.
+	Org *Membership
+	// Email, EmailVerified and Name come from the claims that the issuer's Profile names,
+	// and are empty when it names none or the claim is not fit to use.
+	Email         string
+	EmailVerified bool
+	Name          string
+	// ExpiresAt is the token's exp.
+	ExpiresAt time.Time
+}
+
+// Membership is the organisation in a token and the caller's part in it.
+type Membership struct {
+	ID, Role string
+	// MayBill is whether Role is one of the issuer's billing roles. A member who may not
+	// bill is still a member: there is no falling back to the person.
+	MayBill bool
+}
