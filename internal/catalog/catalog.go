@@ -1,0 +1,179 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
+)
+
+// Price is what the catalogue needs to know of a Stripe price.
+type Price struct {
+	ID         string
+	LookupKey  string
+	Active     bool
+	Livemode   bool
+	Currency   string
+	UnitAmount int64
+	// Recurring and Metered follow Stripe's type and recurring.usage_type.
+	Recurring bool
+	Metered   bool
+}
+
+// PriceSource reads prices from Stripe.
+type PriceSource interface {
+	// PricesByLookupKey returns the active prices that carry one of keys; keys
+	// without a price are left out. An error says nothing about any key.
+	PricesByLookupKey(ctx context.Context, keys []string) ([]Price, error)
+	// PriceByID returns one price, or an error that satisfies IsMissing.
+	PriceByID(ctx context.Context, id string) (Price, error)
+}
+
+// Missing is implemented by errors that say an object does not exist at Stripe,
+// as opposed to a look-up that failed.
+type Missing interface {
+	error
+	Missing() bool
+}
+
+// IsMissing reports whether err says that the object does not exist.
+func IsMissing(err error) bool {
+	m, ok := errors.AsType[Missing](err)
+	return ok && m.Missing()
+}
+
+// Catalog is the set of plans and portals, and what is known of their prices.
+// It is safe for concurrent use.
+type Catalog struct {
+	plans   map[string]Plan
+	portals map[string]Portal
+	prices  atomic.Pointer[map[PriceRef]Price]
+}
+
+// New returns a catalogue whose prices are not known yet.
+func New(plans []Plan, portals []Portal) *Catalog {
+	c := &Catalog{plans: map[string]Plan{}, portals: map[string]Portal{}}
+	for _, p := range plans {
+		c.plans[p.Name] = p
+	}
+	for _, p := range portals {
+		c.portals[p.Name] = p
+	}
+	c.prices.Store(&map[PriceRef]Price{})
+	return c
+}
+
+// Portal returns the named portal template. The name "default" always exists.
+func (c *Catalog) Portal(name string) (Portal, bool) {
+	p, ok := c.portals[name]
+	if !ok && name == "default" {
+		return Portal{Name: "default"}, true
+	}
+	return p, ok
+}
+
+// Plan returns the named plan.
+func (c *Catalog) Plan(name string) (Plan, bool) {
+	p, ok := c.plans[name]
+	return p, ok
+}
+
+// Price returns what is known of ref; false when Stripe has not been asked yet
+// or has no active price for it.
+func (c *Catalog) Price(ref PriceRef) (Price, bool) {
+	p, ok := (*c.prices.Load())[ref]
+	return p, ok && p.Active
+}
+
+// Refresh asks source for every price of every plan. The findings are what
+// Stripe contradicts (a price that is missing, inactive or of the wrong mode)
+// and, as warnings, what it will probably refuse to sell together; their paths
+// begin with "plans". On an error nothing is changed and nothing is known to be
+// wrong.
+func (c *Catalog) Refresh(ctx context.Context, source PriceSource, livemode bool) ([]Finding, error) {
+	known := map[PriceRef]Price{}
+	var keys []string
+	for ref := range c.refs() {
+		if ref.LookupKey != "" {
+			keys = append(keys, ref.LookupKey)
+			continue
+		}
+		price, err := source.PriceByID(ctx, ref.ID)
+		if err != nil && !IsMissing(err) {
+			return nil, fmt.Errorf("reading price %s: %w", ref.ID, err)
+		}
+		if err == nil {
+			known[ref] = price
+		}
+	}
+	if err := resolve(ctx, source, keys, known); err != nil {
+		return nil, fmt.Errorf("resolving lookup keys: %w", err)
+	}
+	c.prices.Store(&known)
+	return c.contradictions(known, livemode), nil
+}
+
+// Stripe takes at most ten lookup keys at a time.
+const lookupKeysPerCall = 10
+
+// resolve looks keys up in as few calls as possible. What is missing from a
+// shared answer is asked for once more on its own before it counts as missing.
+func resolve(ctx context.Context, source PriceSource, keys []string, known map[PriceRef]Price) error {
+	slices.Sort(keys)
+	for _, size := range []int{lookupKeysPerCall, 1} {
+		for chunk := range slices.Chunk(keys, size) {
+			prices, err := source.PricesByLookupKey(ctx, chunk)
+			if err != nil {
+				return err
+			}
+			for _, price := range prices {
+				known[PriceRef{LookupKey: price.LookupKey}] = price
+			}
+		}
+		keys = slices.DeleteFunc(keys, func(key string) bool {
+			_, found := known[PriceRef{LookupKey: key}]
+			return found
+		})
+	}
+	return nil
+}
+
+func (c *Catalog) refs() map[PriceRef]bool {
+	refs := map[PriceRef]bool{}
+	for _, p := range c.plans {
+		for _, item := range p.LineItems {
+			refs[item.Price] = true
+		}
+	}
+	return refs
+}
+
+func (c *Catalog) contradictions(known map[PriceRef]Price, livemode bool) []Finding {
+	var f findings
+	for _, name := range slices.Sorted(maps.Keys(c.plans)) {
+		plan, recurring := c.plans[name], false
+		for i, item := range plan.LineItems {
+			price, ok := known[item.Price]
+			recurring = recurring || price.Recurring
+			at := fmt.Sprintf("plans.%s.line_items.%d.price", name, i)
+			switch {
+			case !ok:
+				f.add(at, "Stripe has no price %q in this account and mode", item.Price)
+			case !price.Active:
+				f.add(at, "price %q is not active", item.Price)
+			case price.Livemode != livemode:
+				f.add(at, "price %q belongs to the other mode (live or test) than the key", item.Price)
+			case price.Recurring && plan.Mode == ModePayment:
+				f.warn(at, "price %q is recurring, and the plan's mode is payment", item.Price)
+			case price.Metered && item.Quantity != nil:
+				f.warn(at, "price %q is metered: Stripe refuses a quantity", item.Price)
+			}
+		}
+		if plan.Mode == ModeSubscription && !recurring && len(f) == 0 {
+			f.warn("plans."+name+".line_items", "a subscription plan needs at least one recurring price")
+		}
+	}
+	return f
+}

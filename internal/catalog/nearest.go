@@ -1,0 +1,42 @@
+package catalog
+
+import (
+	"maps"
+	"slices"
+)
+
+// Nearest returns the candidate that name was most likely meant to be, or "".
+// Close means at most a third of the letters differ.
+func Nearest(name string, candidates []string) string {
+	best, distance := "", len(name)/3+1
+	for _, c := range candidates {
+		if d := editDistance(name, c); d < distance || d == distance && best == "" {
+			best, distance = c, d
+		}
+	}
+	return best
+}
+
+func nearestKey(name string, known map[string]kind) string {
+	return Nearest(name, slices.Sorted(maps.Keys(known)))
+}
+
+// editDistance is Levenshtein's, over bytes: names here are ASCII.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}

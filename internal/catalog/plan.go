@@ -1,0 +1,108 @@
+// Package catalog decides what may be sold: named plans (Checkout templates)
+// and portals (Billing Portal templates), what a caller may fill in, and which
+// Stripe prices stand behind them. It knows nothing of callers, customers or
+// URLs, and it reaches Stripe only through the PriceSource it is given.
+package catalog
+
+import "slices"
+
+// Mode is Stripe's Checkout Session mode.
+type Mode string
+
+// Stripe's three modes.
+const (
+	ModePayment      Mode = "payment"
+	ModeSetup        Mode = "setup"
+	ModeSubscription Mode = "subscription"
+)
+
+// Field is a member of a checkout request that a plan may accept.
+type Field string
+
+// The fields a plan can accept.
+const (
+	FieldQuantity      Field = "quantity"
+	FieldLineItems     Field = "line_items"
+	FieldSuccessURL    Field = "success_url"
+	FieldCancelURL     Field = "cancel_url"
+	FieldReturnURL     Field = "return_url"
+	FieldUIMode        Field = "ui_mode"
+	FieldLocale        Field = "locale"
+	FieldCurrency      Field = "currency"
+	FieldPromotionCode Field = "promotion_code"
+	FieldMetadata      Field = "metadata"
+)
+
+// Fields lists every acceptable field, in the order of the documentation.
+var fields = []Field{
+	FieldQuantity, FieldLineItems, FieldSuccessURL, FieldCancelURL, FieldReturnURL,
+	FieldUIMode, FieldLocale, FieldCurrency, FieldPromotionCode, FieldMetadata,
+}
+
+// Fields returns every field a plan can accept.
+func Fields() []Field { return slices.Clone(fields) }
+
+// Params holds Stripe parameters by Stripe's own names, as they stand in the
+// configuration: strings, booleans, int64, float64, []any and nested Params
+// (as map[string]any).
+type Params = map[string]any
+
+// PriceRef names a Stripe price: exactly one of ID and LookupKey is set.
+type PriceRef struct {
+	ID        string
+	LookupKey string
+}
+
+// String returns the id or the lookup key.
+func (r PriceRef) String() string {
+	if r.ID != "" {
+		return r.ID
+	}
+	return r.LookupKey
+}
+
+// Quantity bounds what a caller may ask for. All three are positive and
+// Min ≤ Default ≤ Max.
+type Quantity struct {
+	Default, Min, Max int64
+}
+
+// LineItem is one price of a plan.
+type LineItem struct {
+	Price PriceRef
+	// Quantity is nil when the caller has no say: a licensed price is then sold
+	// once, a metered one without a quantity.
+	Quantity *Quantity
+	// Params are Stripe's other line item parameters (adjustable_quantity, …).
+	Params Params
+}
+
+// Plan is a named Checkout template.
+type Plan struct {
+	Name      string
+	Mode      Mode
+	LineItems []LineItem
+	Accepts   []Field
+	Params    Params
+	// Once asks for at most one live subscription of this plan per customer.
+	Once bool
+}
+
+// AcceptsField reports whether a caller may send f.
+func (p Plan) AcceptsField(f Field) bool { return slices.Contains(p.Accepts, f) }
+
+// UIMode returns the plan's fixed ui_mode; "hosted" when none is given.
+func (p Plan) UIMode() string {
+	if mode, ok := p.Params["ui_mode"].(string); ok && mode != "" {
+		return mode
+	}
+	return "hosted"
+}
+
+// Portal is a named Billing Portal template.
+type Portal struct {
+	Name   string
+	Params Params
+	// Flows are the deep-link flows a caller may ask for.
+	Flows []string
+}
