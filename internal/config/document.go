@@ -1,0 +1,110 @@
+package config
+
+import (
+	"time"
+
+	"till/internal/catalog"
+	"till/internal/secret"
+)
+
+// document is till.yaml as it is written. Its tags are the only list of settings:
+// the decoder, the environment, the defaults and Describe all come from them.
+//
+//	yaml     the key; a field without it cannot stand in the file
+//	env      the variable, where its name is not TILL_ and the path
+//	outside  the key that people would look for, of a field that is not in the file
+//	default  the value when neither the file nor the environment has one
+//	help     one line for people
+type document struct {
+	Addr       string                `env:"TILL_ADDR" outside:"addr" default:":8080" help:"address of the public listener"`
+	OpsAddr    string                `env:"TILL_OPS_ADDR" outside:"ops_addr" default:"127.0.0.1:8081" help:"address of the listener for operators"`
+	ConfigFile string                `env:"TILL_CONFIG" help:"the YAML file; --config wins"`
+	PublicURL  string                `yaml:"public_url" help:"origin under which callers reach the service"`
+	Auth       authSection           `yaml:"auth" help:"who may call"`
+	Stripe     stripeSection         `yaml:"stripe" help:"how to reach Stripe"`
+	Database   databaseSection       `yaml:"database" help:"where customers are kept"`
+	Limits     limitsSection         `yaml:"limits" help:"how much at most"`
+	Plans      map[string]planBody   `yaml:"plans" help:"named Checkout templates"`
+	Portals    map[string]portalBody `yaml:"portals" help:"named Billing Portal templates"`
+	Redirects  redirectSection       `yaml:"redirects" help:"where Stripe may send a browser back to"`
+}
+
+type authSection struct {
+	Origins []string      `yaml:"origins" help:"exact origins for CORS and CSRF"`
+	Cookie  cookieSection `yaml:"cookie" help:"the cookie that may carry a token"`
+	Issuers []issuerBody  `yaml:"issuers" help:"trusted issuers of tokens"`
+}
+
+type cookieSection struct {
+	Name string `yaml:"name" help:"name of the cookie that may carry a token; not acted upon in this version"`
+}
+
+type issuerBody struct {
+	Issuer      string        `yaml:"issuer"`
+	Audience    []string      `yaml:"audience"`
+	JWKSURL     string        `yaml:"jwks_url"`
+	JWKSFile    string        `yaml:"jwks_file"`
+	Algorithms  []string      `yaml:"algorithms"`
+	Types       []string      `yaml:"types"`
+	MaxLifetime time.Duration `yaml:"max_lifetime"`
+	Org         struct {
+		Claim        string   `yaml:"claim"`
+		RoleClaim    string   `yaml:"role_claim"`
+		BillingRoles []string `yaml:"billing_roles"`
+	} `yaml:"org"`
+	Profile struct {
+		Email         string `yaml:"email"`
+		EmailVerified string `yaml:"email_verified"`
+		Name          string `yaml:"name"`
+	} `yaml:"profile"`
+}
+
+type stripeSection struct {
+	SecretKey       secret.Secret `env:"STRIPE_SECRET_KEY" outside:"secret_key" help:"secret or, better, restricted key"`
+	APIBase         string        `env:"STRIPE_API_BASE" outside:"api_base" default:"https://api.stripe.com" help:"where Stripe is; anything else is for test keys only"`
+	Account         string        `yaml:"account" help:"account the key must belong to, acct_…"`
+	Version         string        `yaml:"version" help:"Stripe-Version to send, such as 2023-10-16"`
+	MetadataSubject string        `yaml:"metadata_subject" default:"plain" help:"how subjects are written into Stripe's metadata: plain or sha256"`
+}
+
+type databaseSection struct {
+	URL string `yaml:"url" default:"sqlite://till.db" help:"sqlite:// and a path"`
+}
+
+// The limits of owners and addresses are off by default because nothing acts upon
+// them in this version: a number that stands for nothing would be a false promise.
+type limitsSection struct {
+	OwnerWritesPerMinute int           `yaml:"owner_writes_per_minute" default:"0" help:"writes per owner and minute, 0: off; not acted upon in this version"`
+	AddressPerMinute     int           `yaml:"address_per_minute" default:"0" help:"requests per address and minute, 0: off; not acted upon in this version"`
+	StripeRPSPerEndpoint int           `yaml:"stripe_rps_per_endpoint" default:"25" help:"calls to Stripe per endpoint and second, over all replicas; 0: off"`
+	Replicas             int           `yaml:"replicas" default:"1" help:"processes that share stripe_rps_per_endpoint evenly"`
+	RedisURL             secret.Secret `yaml:"redis_url" help:"where replicas share the limits; not acted upon in this version"`
+}
+
+type planBody struct {
+	Mode      string         `yaml:"mode"`
+	LineItems []lineItem     `yaml:"line_items"`
+	Accepts   []string       `yaml:"accepts"`
+	Params    catalog.Params `yaml:"params"`
+	Once      bool           `yaml:"once"`
+}
+
+type lineItem struct {
+	Price struct {
+		ID        string `yaml:"id"`
+		LookupKey string `yaml:"lookup_key"`
+	} `yaml:"price"`
+	Quantity *quantity      `yaml:"quantity"`
+	Params   catalog.Params `yaml:",rest"` // Stripe's other line item parameters
+}
+
+type portalBody struct {
+	Params catalog.Params `yaml:"params"`
+	Flows  []string       `yaml:"flows"`
+}
+
+type redirectSection struct {
+	Allow   []string          `yaml:"allow" help:"exact origins, each with an optional path prefix"`
+	Default string            `yaml:"default" help:"URL for callers that give none"`
+	Apps    map[string]string `yaml:"apps" help:"links of applications; not acted upon in this version"`
+}

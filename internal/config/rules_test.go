@@ -1,0 +1,163 @@
+package config_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"till/internal/config"
+)
+
+// rule is one source and what is said about it; "" means nothing.
+type rule struct {
+	name             string
+	env              []string
+	problem, warning string
+}
+
+func check(t *testing.T, dev bool, rules []rule) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, tc := range rules {
+		s := config.Source{Dev: dev, Environ: append(tc.env, "STRIPE_SECRET_KEY=rk_test_canary0123", "TILL_DATABASE_URL=sqlite://"+dir+"/till.db")}
+		if !dev {
+			s.Path, s.ReadFile = "till.yaml", reader(map[string]string{"till.yaml": minimal + portal})
+		}
+		_, warnings, err := config.Load(s)
+		if (err == nil) != (tc.problem == "") || err != nil && !strings.Contains(err.Error(), tc.problem) {
+			t.Errorf("%s: got %v, want %q", tc.name, err, tc.problem)
+		}
+		if tc.warning != "" && !strings.Contains(fmt.Sprint(warnings), tc.warning) {
+			t.Errorf("%s: got %v, want %q", tc.name, warnings, tc.warning)
+		}
+		if all := fmt.Sprintf("%v %#v %#v", err, err, warnings); strings.Contains(all, "canary") {
+			t.Errorf("%s shows a secret: %s", tc.name, all)
+		}
+	}
+}
+
+func TestStripeKeysAndHosts(t *testing.T) {
+	t.Parallel()
+	const live = "STRIPE_SECRET_KEY=rk_live_canary0123"
+	check(t, false, []rule{
+		{"restricted live key", []string{live}, "", ""},
+		{"secret test key", []string{"STRIPE_SECRET_KEY=sk_test_canary0123"}, "", "a restricted key"},
+		{"secret live key", []string{"STRIPE_SECRET_KEY=sk_live_canary0123"}, "", "a restricted key"},
+		{"publishable key", []string{"STRIPE_SECRET_KEY=pk_test_canary0123"}, "is a publishable key", ""},
+		{"webhook secret", []string{"STRIPE_SECRET_KEY=whsec_canary0123"}, "webhook", ""},
+		{"quoted", []string{`STRIPE_SECRET_KEY="rk_test_canary0123"`}, "does not look like a Stripe key", ""},
+		{"space", []string{"STRIPE_SECRET_KEY=rk_test_canary0123 "}, "does not look like a Stripe key", ""},
+		{"another word", []string{"STRIPE_SECRET_KEY=canary"}, "does not look like a Stripe key", ""},
+		{"no mode", []string{"STRIPE_SECRET_KEY=sk_canary0123"}, "does not look like a Stripe key", ""},
+		{"live key to Stripe", []string{live, "STRIPE_API_BASE=https://api.stripe.com/"}, "", ""},
+		{"live key to loopback", []string{live, "STRIPE_API_BASE=http://127.0.0.1:12111"}, "sends a live key elsewhere", ""},
+		{"live key elsewhere", []string{live, "STRIPE_API_BASE=https://api.stripe.com.evil.example"}, "sends a live key elsewhere", ""},
+		{"live key, http", []string{live, "STRIPE_API_BASE=http://api.stripe.com"}, "sends a live key elsewhere", ""},
+		{"live key, userinfo", []string{live, "STRIPE_API_BASE=https://api.stripe.com@evil.example"}, "not an absolute URL", ""},
+		{"test key elsewhere", []string{"STRIPE_API_BASE=https://mock.example"}, "", ""},
+		{"test key, loopback with path", []string{"STRIPE_API_BASE=http://[::1]:12111/sandbox"}, "", ""},
+		{"test key, plain http", []string{"STRIPE_API_BASE=http://mock.example"}, "is not https", ""},
+		{"query", []string{"STRIPE_API_BASE=https://mock.example?a"}, "not an absolute URL", ""},
+		{"not a URL", []string{"STRIPE_API_BASE=mock"}, "not an absolute URL", ""},
+		{"another scheme", []string{"STRIPE_API_BASE=ftp://127.0.0.1"}, "is not https", ""},
+		{"newline", []string{"STRIPE_API_BASE=https://a\nb"}, "not an absolute URL", ""},
+		{"account", []string{"TILL_STRIPE_ACCOUNT=acct_1A"}, "", ""},
+		{"version", []string{"TILL_STRIPE_VERSION=2025-03-31.basil"}, "", ""},
+		{"version with a trailing line", []string{"TILL_STRIPE_VERSION=2025-03-31\n"}, "is not a Stripe version", ""},
+	})
+}
+
+func TestOnlyInactiveLimitsWarn(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ text, want string }{
+		{"stripe_rps_per_endpoint: 100, replicas: 3", "[]"},
+		{"owner_writes_per_minute: 0, address_per_minute: 0, stripe_rps_per_endpoint: 0", "[]"},
+		{"owner_writes_per_minute: 1", "[limits.owner_writes_per_minute]"},
+		{"address_per_minute: 1", "[limits.address_per_minute]"},
+		{"redis_url: redis://localhost", "[limits.redis_url]"},
+	} {
+		_, warnings, problems := load(t, minimal+portal+"limits: {"+tc.text+"}\n")
+		var keys []string
+		for _, w := range warnings {
+			if strings.HasPrefix(w.Key, "limits.") {
+				keys = append(keys, w.Key)
+			}
+		}
+		if got := fmt.Sprint(keys); problems != nil || got != tc.want {
+			t.Errorf("%s: got %s, %v; want %s", tc.text, got, problems, tc.want)
+		}
+	}
+}
+
+func TestDatabases(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	url := func(u string) []string { return []string{"TILL_DATABASE_URL=" + u} }
+	check(t, false, []rule{
+		{"a new file", url("sqlite://" + dir + "/new.db"), "", ""},
+		{"an existing file", url("sqlite://" + dir + "/file"), "", ""},
+		{"relative", url("sqlite://new.db"), "", ""},
+		{"missing folder", url("sqlite://" + dir + "/gone/till.db"), "does not exist", ""},
+		{"a file as folder", url("sqlite://" + dir + "/file/till.db"), "not a folder", ""},
+		{"a folder", url("sqlite://" + dir), "is a folder", ""},
+		{"a place nobody can write", url("sqlite:///proc/till.db"), "cannot be written", ""},
+		{"postgres", url("postgres://user:canary@db/till"), "later version. Fix: use sqlite://", ""},
+		{"postgresql", url("postgresql://user:canary@db/till"), "later version. Fix: use sqlite://", ""},
+		{"mysql", url("mysql://user:canary@db/till"), "is not sqlite://", ""},
+		{"memory", url("sqlite://:memory:"), "is not sqlite://", ""},
+		{"parameters", url("sqlite://till.db?mode=ro"), "is not sqlite://", ""},
+		{"no path", url("sqlite://"), "is not sqlite://", ""},
+		{"a path", url(dir + "/till.db"), "is not sqlite://", ""},
+	})
+	left, err := filepath.Glob(filepath.Join(dir, ".till-probe-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	if _, err := os.Stat("/dev/shm"); err == nil {
+		check(t, false, []rule{{"tmpfs", url("sqlite:///dev/shm/till.db"), "", "is on tmpfs"}})
+	}
+}
+
+func TestTheDefaultURLIsRequiredUnlessEveryPlanHasOne(t *testing.T) {
+	t.Parallel()
+	const head = `public_url: https://billing.example.com
+auth: {issuers: [{issuer: https://id.example.com/, audience: [till]}]}
+redirects: {allow: ["https://app.example.com"]}
+portals: {default: {params: {return_url: "https://app.example.com"}}}
+`
+	for _, tc := range []struct {
+		plans string
+		ok    bool
+	}{
+		{"", true},
+		{"plans: {a: {mode: setup, params: {currency: usd}}}", false},
+		{"plans: {a: {mode: setup, params: {currency: usd, success_url: https://app.example.com}}}", true},
+		{"plans: {a: {mode: setup, params: {currency: usd, ui_mode: embedded, return_url: https://app.example.com}}}", true},
+		{"plans: {a: {mode: setup, params: {currency: usd, ui_mode: embedded, redirect_on_completion: never}}}", true},
+		{"plans: {a: {mode: setup, params: {currency: usd, ui_mode: embedded}}}", false},
+	} {
+		cfg, _, problems := load(t, head+tc.plans)
+		if (problems == nil) != tc.ok || !tc.ok && !strings.Contains(lines(problems), "redirects.default: is required") {
+			t.Errorf("%s: %v", tc.plans, problems)
+		}
+		if tc.ok && cfg.Portals[0].Params["return_url"] != "https://app.example.com/" {
+			t.Errorf("%s: the portal's URL is not cleaned: %v", tc.plans, cfg.Portals[0].Params)
+		}
+	}
+}
+
+func TestKeySetsFromFiles(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(minimal, "audience: [till]", "audience: [till], jwks_file: jwks.json", 1) + portal
+	_, _, problems := loadSource(t, config.Source{Path: "till.yaml", ReadFile: reader(map[string]string{
+		"till.yaml": text, "jwks.json": `{"keys":[{"kty":"oct","k":"Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5Y2FuYXJ5"}]}`,
+	})})
+	if got := lines(problems); !strings.Contains(got, "till.yaml:2:70: auth.issuers.0.jwks_file: the static key set") || strings.Contains(got, "Y2Fu") {
+		t.Errorf("got %v", problems)
+	}
+}
