@@ -1,0 +1,79 @@
+package sandbox
+
+// noFeatures is a configuration in which nothing is enabled, with all its parts.
+var noFeatures = object{
+	"customer_update":       object{"allowed_updates": []any{}, "enabled": false},
+	"invoice_history":       object{"enabled": false},
+	"payment_method_update": object{"enabled": false, "payment_method_configuration": nil},
+	"subscription_cancel": object{
+		"enabled": false, "mode": "at_period_end", "proration_behavior": "none",
+		"cancellation_reason": object{"enabled": false, "options": []any{}, "feedback_options": nil},
+	},
+	"subscription_pause": object{"enabled": false},
+	"subscription_update": object{
+		"enabled": false, "default_allowed_updates": []any{}, "proration_behavior": "none",
+		"billing_cycle_anchor": nil, "products": []any{}, "trial_update_behavior": "end_trial",
+		"schedule_at_period_end": object{"conditions": []any{}},
+	},
+}
+
+// features lays the given ones over base, part by part.
+func features(base object, given params) object {
+	out := over(base, nil)
+	for name, part := range given {
+		old, _ := base[name].(object)
+		parts, _ := part.(object)
+		out[name] = over(old, parts)
+	}
+	return out
+}
+
+func createConfiguration(c *call) (any, error) {
+	fields := object{
+		"active": true, "is_default": false, "updated": c.now,
+		"features": features(noFeatures, c.params.sub("features")), "metadata": c.params.metadata(object{}),
+	}
+	c.configurationFields(fields)
+	r, err := c.create("billing_portal.configuration", newLongID("bpc"), fields, nil)
+	if err != nil {
+		return nil, err
+	}
+	return c.show("billing_portal.configuration", r), nil
+}
+
+func updateConfiguration(c *call) (any, error) {
+	r, err := c.fromPath("billing_portal.configuration", "configuration")
+	if err != nil {
+		return nil, err
+	}
+	if r.fields["is_default"] == true && c.params["active"] == false {
+		return nil, invalid("", "active", "The default configuration cannot be deactivated.")
+	}
+	old, _ := r.fields["features"].(object)
+	changes := object{
+		"features": features(old, c.params.sub("features")), "updated": c.now,
+		"metadata": c.params.metadata(metadataOf(r.fields)),
+	}
+	c.params.reflect(changes, "active")
+	c.configurationFields(changes)
+	r.set(changes)
+	return c.show("billing_portal.configuration", r), nil
+}
+
+func (c *call) configurationFields(fields object) {
+	c.params.reflect(fields, "default_return_url", "name")
+	if c.params.has("business_profile") {
+		empty := object{"headline": nil, "privacy_policy_url": nil, "terms_of_service_url": nil}
+		fields["business_profile"] = over(empty, object(c.params.sub("business_profile")))
+	}
+	if c.params.has("login_page") {
+		fields["login_page"] = object{"enabled": c.params.sub("login_page").bool("enabled"), "url": nil}
+	}
+}
+
+// enabled says whether a configuration allows a feature.
+func enabled(config *record, feature string) bool {
+	all, _ := config.fields["features"].(object)
+	part, _ := all[feature].(object)
+	return part["enabled"] == true
+}
