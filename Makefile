@@ -92,12 +92,16 @@ contract: $(STRIPE_MOCK_2023) $(STRIPE_MOCK_2026) ## hold what we send to Stripe
 smoke: ## start `make run` and buy something with curl
 	bash tools/smoke/smoke.sh
 
+.PHONY: browser
+browser: ## walk through the demo and the sandbox's pages in Chromium; needs Node
+	bash tools/browser/run.sh
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME
 	bash tools/fuzz/fuzz.sh $(FUZZTIME)
 
 .PHONY: nightly
-nightly: check test contract fuzz smoke ## everything
+nightly: check test contract fuzz smoke browser ## everything
 
 ##@ Keep
 

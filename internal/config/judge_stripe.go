@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	keyShape     = regexp.MustCompile(`^(sk|rk)_(test|live)_[A-Za-z0-9_]{4,240}$`)
+	keyShape     = regexp.MustCompile(`^(sk|rk)_(test|live)_[A-Za-z0-9_]{1,240}$`)
 	accountShape = regexp.MustCompile(`^acct_[A-Za-z0-9]{1,250}$`)
 	versionShape = regexp.MustCompile(`^20[0-9]{2}-[01][0-9]-[0-3][0-9](\.[a-z]{1,40})?$`)
 )
