@@ -1,0 +1,218 @@
+package store_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"till/internal/customers"
+	"till/internal/store"
+	"till/internal/store/storetest"
+)
+
+// The test binary runs itself as other processes; these say as what.
+const (
+	roleVariable = "TILL_STORE_TEST_ROLE"
+	fileVariable = "TILL_STORE_TEST_FILE"
+	idVariable   = "TILL_STORE_TEST_ID"
+)
+
+func TestMain(m *testing.M) {
+	role, ok := map[string]func(context.Context, *store.Store, string) error{
+		"reserve": reserveOwners, "write": writeUntilKilled,
+	}[os.Getenv(roleVariable)]
+	if !ok {
+		os.Exit(m.Run())
+	}
+	if err := play(role); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func play(role func(context.Context, *store.Store, string) error) error {
+	ctx := context.Background()
+	s, err := store.Open(ctx, "sqlite://"+os.Getenv(fileVariable), nil)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	fmt.Println("ready")
+	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+		return err
+	}
+	return role(ctx, s, os.Getenv(idVariable))
+}
+
+const racedOwners = 200
+
+// reserveOwners reserves every owner under a key of its own and says which key stands.
+func reserveOwners(ctx context.Context, s *store.Store, id string) error {
+	for i := range racedOwners {
+		subject := strconv.Itoa(i)
+		r, err := s.Reserve(ctx, storetest.Reservation(storetest.Owner(subject), 1, subject+"-by-"+id))
+		if err != nil {
+			return err
+		}
+		fmt.Println(r.IdempotencyKey)
+	}
+	return nil
+}
+
+// writeUntilKilled says each step once it is committed, and never ends.
+func writeUntilKilled(ctx context.Context, s *store.Store, id string) error {
+	for i := 0; ; i++ {
+		subject := id + "-" + strconv.Itoa(i)
+		r, err := s.Reserve(ctx, storetest.Reservation(storetest.Owner(subject), 1, "key-"+subject))
+		if err != nil {
+			return err
+		}
+		fmt.Println("reserved", subject)
+		if r, err = s.Attempt(ctx, r, storetest.Base.Add(time.Second)); err != nil {
+			return err
+		}
+		fmt.Println("attempted", subject)
+		if _, err = s.Activate(ctx, r, "cus_"+subject); err != nil {
+			return err
+		}
+		fmt.Println("active", subject)
+	}
+}
+
+type process struct {
+	*exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Scanner
+}
+
+func start(t *testing.T, role, path, id string) *process {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), roleVariable+"="+role, fileVariable+"="+path, idVariable+"="+id)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return &process{cmd, in, bufio.NewScanner(out)}
+}
+
+func (p *process) line(t *testing.T) string {
+	t.Helper()
+	if !p.out.Scan() {
+		t.Fatalf("the process said nothing: %v", p.out.Err())
+	}
+	return p.out.Text()
+}
+
+func (p *process) ready(t *testing.T) {
+	t.Helper()
+	if got := p.line(t); got != "ready" {
+		t.Fatalf("got %q, want ready", got)
+	}
+}
+
+func TestThreeProcessesReserveEachOwnerOnce(t *testing.T) {
+	t.Parallel()
+	path := newFile(t)
+	var all []*process
+	for i := range 3 {
+		all = append(all, start(t, "reserve", path, strconv.Itoa(i)))
+	}
+	for _, p := range all {
+		p.ready(t) // all have migrated the same new file
+	}
+	for _, p := range all {
+		fmt.Fprintln(p.in, "go")
+	}
+	winners := map[string]int{}
+	for range racedOwners {
+		key := all[0].line(t)
+		for _, p := range all[1:] {
+			if got := p.line(t); got != key {
+				t.Errorf("two processes see %s and %s", key, got)
+			}
+		}
+		winners[key[strings.LastIndex(key, "-"):]]++
+	}
+	for _, p := range all {
+		if err := p.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Log("won by process:", winners)
+	if got := rows(t, open(t, path).DB(), "customers"); got != racedOwners {
+		t.Errorf("got %d rows, want %d", got, racedOwners)
+	}
+}
+
+func TestWhatWasCommittedOutlivesKill(t *testing.T) {
+	t.Parallel()
+	kills := 20
+	if testing.Short() {
+		kills = 4
+	}
+	path := newFile(t)
+	states := map[string]string{} // of a subject, as last said
+	for kill := range kills {
+		p := start(t, "write", path, strconv.Itoa(kill))
+		p.ready(t)
+		fmt.Fprintln(p.in, "go")
+		// It goes on while these lines are read: the kill falls between any two
+		// operations, or within one.
+		for range 7 + 5*kill {
+			step, subject, _ := strings.Cut(p.line(t), " ")
+			states[subject] = step
+		}
+		if err := p.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		for p.out.Scan() { // said, and not yet read
+			if step, subject, whole := strings.Cut(p.out.Text(), " "); whole {
+				states[subject] = step
+			}
+		}
+		p.Wait()
+		survey(t, path, states)
+	}
+	t.Logf("%d kills, %d subjects", kills, len(states))
+}
+
+// survey opens the file as the next process would. What was said is the least
+// that must be there: the step after it may have been committed unsaid.
+func survey(t *testing.T, path string, states map[string]string) {
+	t.Helper()
+	s := open(t, path)
+	defer s.Close()
+	var verdict string
+	if err := s.DB().QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
+		t.Fatalf("integrity_check: %q, %v", verdict, err)
+	}
+	for subject, said := range states {
+		r, err := s.Find(t.Context(), storetest.Owner(subject))
+		if err != nil {
+			t.Errorf("%s was %s and is lost: %v", subject, said, err)
+			continue
+		}
+		if r.IdempotencyKey != "key-"+subject ||
+			said != "reserved" && r.FirstAttemptAt.IsZero() ||
+			said == "active" && (r.State != customers.Active || r.CustomerID != "cus_"+subject) {
+			t.Errorf("%s was %s and is %+v", subject, said, r)
+		}
+	}
+}

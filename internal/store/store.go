@@ -1,0 +1,115 @@
+// Package store keeps what must survive the process, in SQLite. It decides how
+// rows are written and read; what they mean is decided by the packages whose
+// interfaces it implements.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite", without cgo
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// Store is an open database. It is safe for concurrent use, and several
+// processes on one host may share the file.
+type Store struct {
+	db  *sql.DB
+	now func() time.Time
+}
+
+// Open opens the database at a URL of the form "sqlite://path" and brings its
+// schema up to date. The directory must exist. now is the clock for times that
+// the callers do not give; nil means time.Now.
+func Open(ctx context.Context, databaseURL string, now func() time.Time) (*Store, error) {
+	path, ok := strings.CutPrefix(databaseURL, "sqlite://")
+	if !ok || path == "" {
+		return nil, errors.New(`opening the database: the URL must be "sqlite://" and a path`)
+	}
+	if now == nil {
+		now = time.Now
+	}
+	db, err := sql.Open("sqlite", dsn(path))
+	if err != nil {
+		return nil, fmt.Errorf("opening the database: %w", err)
+	}
+	// Readers run side by side in WAL mode; writers take turns at SQLite's lock.
+	db.SetMaxOpenConns(8)
+	db.SetMaxIdleConns(8)
+	s := &Store{db: db, now: now}
+	if err := s.migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("bringing the database up to date: %w", err), db.Close())
+	}
+	return s, nil
+}
+
+func dsn(path string) string {
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
+		"busy_timeout(5000)",
+		"journal_mode(WAL)",
+		// FULL: a committed reservation survives a loss of power, which the
+		// guarantee rests on. WAL alone would allow NORMAL to lose the last ones.
+		"synchronous(FULL)",
+		"foreign_keys(1)",
+	}}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
+}
+
+// migrate applies the embedded migrations. Of several processes that start at
+// once on a new file, the losers see errors about objects that exist already:
+// they look again until nothing is left to do.
+func (s *Store) migrate(ctx context.Context) error {
+	files, err := fs.Sub(migrations, "migrations/sqlite")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, s.db, files)
+	if err != nil {
+		return err
+	}
+	const tries = 20
+	for try := 1; ; try++ {
+		_, err := p.Up(ctx)
+		if err == nil || try == tries {
+			return err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+// Ping reports whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	var one int
+	return s.db.QueryRowContext(ctx, "SELECT 1 FROM goose_db_version LIMIT 1").Scan(&one)
+}
+
+// Close closes the database.
+func (s *Store) Close() error { return s.db.Close() }
+
+func millis(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMilli()
+}
+
+func fromMillis(v sql.NullInt64) time.Time {
+	if !v.Valid {
+		return time.Time{}
+	}
+	return time.UnixMilli(v.Int64)
+}
