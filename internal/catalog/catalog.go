@@ -153,7 +153,7 @@ func (c *Catalog) refs() map[PriceRef]bool {
 func (c *Catalog) contradictions(known map[PriceRef]Price, livemode bool) []Finding {
 	var f findings
 	for _, name := range slices.Sorted(maps.Keys(c.plans)) {
-		plan, recurring := c.plans[name], false
+		plan, recurring, before := c.plans[name], false, len(f)
 		for i, item := range plan.LineItems {
 			price, ok := known[item.Price]
 			recurring = recurring || price.Recurring
@@ -171,7 +171,7 @@ func (c *Catalog) contradictions(known map[PriceRef]Price, livemode bool) []Find
 				f.warn(at, "price %q is metered: Stripe refuses a quantity", item.Price)
 			}
 		}
-		if plan.Mode == ModeSubscription && !recurring && len(f) == 0 {
+		if plan.Mode == ModeSubscription && !recurring && len(f) == before {
 			f.warn("plans."+name+".line_items", "a subscription plan needs at least one recurring price")
 		}
 	}

@@ -41,6 +41,11 @@ func (p Plan) Check() []Finding {
 	p.checkPromotions(&f)
 	p.checkTax(&f)
 	checkMetadata(&f, "params.metadata", p.Params["metadata"])
+	for _, name := range []string{"payment_intent_data", "setup_intent_data", "subscription_data"} {
+		if data, ok := p.Params[name].(map[string]any); ok {
+			checkMetadata(&f, "params."+name+".metadata", data["metadata"])
+		}
+	}
 	if l, ok := p.Params["locale"].(string); ok && !IsCheckoutLocale(l) {
 		f.add("params.locale", "%q is not a Checkout locale", l)
 	}
@@ -109,6 +114,8 @@ func (p Plan) checkAccepts(f *findings) {
 			f.add(at, "a setup plan has nothing to discount")
 		case (field == FieldSuccessURL || field == FieldCancelURL) && p.UIMode() != "hosted":
 			f.add(at, "only hosted pages have it; this plan is %s", p.UIMode())
+		case field == FieldReturnURL && p.Params["redirect_on_completion"] == "never":
+			f.add(at, "nobody returns: redirect_on_completion is never")
 		case field == FieldReturnURL && p.UIMode() == "hosted":
 			f.add(at, "hosted pages have success_url and cancel_url instead")
 		}
@@ -219,10 +226,16 @@ func (p Plan) checkTax(f *findings) {
 	}
 }
 
+// Stripe takes 50 keys; the service writes four of them.
+const maxMetadataKeys = 46
+
 func checkMetadata(f *findings, at string, value any) {
 	metadata, ok := value.(map[string]any)
 	if !ok {
 		return
+	}
+	if len(metadata) > maxMetadataKeys {
+		f.add(at, "may have at most %d keys: Stripe takes 50, and the service writes the others", maxMetadataKeys)
 	}
 	for _, key := range slices.Sorted(maps.Keys(metadata)) {
 		switch text, isScalar := Scalar(metadata[key]); {

@@ -6,11 +6,12 @@ import (
 )
 
 // Nearest returns the candidate that name was most likely meant to be, or "".
-// Close means at most a third of the letters differ.
+// Close means that a third of the letters and one more differ at most; of equally
+// close ones the first counts.
 func Nearest(name string, candidates []string) string {
-	best, distance := "", len(name)/3+1
+	best, distance := "", len(name)/3+2
 	for _, c := range candidates {
-		if d := editDistance(name, c); d < distance || d == distance && best == "" {
+		if d := editDistance(name, c); d < distance {
 			best, distance = c, d
 		}
 	}

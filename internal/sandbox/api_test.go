@@ -435,8 +435,10 @@ func TestRequiredFields(t *testing.T) {
 		"coupon":                 {s.get("/v1/coupons/welcome10"), "created duration id livemode object times_redeemed valid"},
 		"account":                {s.get("/v1/account"), "id object"},
 		"billing_portal.session": {portal, "configuration created customer id livemode object url"},
-		"billing_portal.configuration": {s.get("/v1/billing_portal/configurations/" + portal.str("configuration")),
-			"active business_profile created features id is_default livemode login_page object updated"},
+		"billing_portal.configuration": {
+			s.get("/v1/billing_portal/configurations/" + portal.str("configuration")),
+			"active business_profile created features id is_default livemode login_page object updated",
+		},
 	}
 	for kind, tt := range tests {
 		if tt.got.str("object") != kind {

@@ -145,12 +145,16 @@ func TestAmounts(t *testing.T) {
 		{"coupon", with(paying, "discounts[0][coupon]=welcome10"), 5000, 500, 4500},
 		{"promotion code", with(paying, "discounts[0][promotion_code]=promo_welcome10"), 5000, 500, 4500},
 		{"shipping", with(paying, "shipping_options[0][shipping_rate]=shr_standard"), 5000, 0, 5500},
-		{"price data", []string{"mode=payment", "success_url=https://app.example/", "line_items[0][quantity]=3",
+		{"price data", []string{
+			"mode=payment", "success_url=https://app.example/", "line_items[0][quantity]=3",
 			"line_items[0][price_data][currency]=eur", "line_items[0][price_data][unit_amount]=700",
-			"line_items[0][price_data][product_data][name]=Mug"}, 2100, 0, 2100},
+			"line_items[0][price_data][product_data][name]=Mug",
+		}, 2100, 0, 2100},
 		{"metered", []string{"mode=subscription", "success_url=https://app.example/", "line_items[0][price]=price_api_calls"}, 0, 0, 0},
-		{"unindexed list", []string{"mode=payment", "success_url=https://app.example/", "line_items[0][price]=price_tshirt",
-			"line_items[0][quantity]=1", "payment_method_types[]=card"}, 2500, 0, 2500},
+		{"unindexed list", []string{
+			"mode=payment", "success_url=https://app.example/", "line_items[0][price]=price_tshirt",
+			"line_items[0][quantity]=1", "payment_method_types[]=card",
+		}, 2500, 0, 2500},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

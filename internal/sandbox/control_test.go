@@ -37,8 +37,12 @@ func TestControlIsLocalOnly(t *testing.T) {
 		{"through a proxy", "127.0.0.1:4711", "localhost", "X-Forwarded-For: 192.0.2.1", 403},
 	}
 	calls := []struct{ method, path, body string }{
-		{"GET", "/sandbox/v1/state", ""}, {"GET", "/sandbox/v1/requests", ""}, {"GET", "/v1/clock", ""},
-		{"POST", "/sandbox/v1/clock", `{"advance":"1s"}`}, {"POST", "/v1/reset", ""}, {"DELETE", "/sandbox/v1/faults", ""},
+		{"GET", "/sandbox/v1/state", ""},
+		{"GET", "/sandbox/v1/requests", ""},
+		{"GET", "/v1/clock", ""},
+		{"POST", "/sandbox/v1/clock", `{"advance":"1s"}`},
+		{"POST", "/v1/reset", ""},
+		{"DELETE", "/sandbox/v1/faults", ""},
 	}
 	for _, tt := range tests {
 		for _, c := range calls {
@@ -315,9 +319,11 @@ func TestFaultCounts(t *testing.T) {
 	if got := s.post("/v1/customers"); got.status != 200 {
 		t.Errorf("after clearing: %d", got.status)
 	}
-	for _, bad := range []string{`{}`, `{"operation":"*","kind":"nonsense"}`, `{"operation":"nonsense","kind":"drop"}`,
+	for _, bad := range []string{
+		`{}`, `{"operation":"*","kind":"nonsense"}`, `{"operation":"nonsense","kind":"drop"}`,
 		`{"operation":"*","kind":"drop","count":-1}`, `{"operation":"*","kind":"status"}`, `{"operation":"*","kind":"delay","delay":"x"}`,
-		`[null]`, `nonsense`, `{"operation":"*","kind":"drop","colour":1}`} {
+		`[null]`, `nonsense`, `{"operation":"*","kind":"drop","colour":1}`,
+	} {
 		if got := s.control("POST", "/sandbox/v1/faults", bad); got.status != http.StatusBadRequest {
 			t.Errorf("%s: %d", bad, got.status)
 		}

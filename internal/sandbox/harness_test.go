@@ -209,10 +209,14 @@ func (s *server) customer(params ...string) string {
 
 // The parameters of sessions that succeed.
 var (
-	subscribing = []string{"mode=subscription", "success_url=https://app.example/ok?s={CHECKOUT_SESSION_ID}",
-		"cancel_url=https://app.example/back", "line_items[0][price]=price_pro_monthly", "line_items[0][quantity]=1"}
-	paying = []string{"mode=payment", "success_url=https://app.example/ok/{CHECKOUT_SESSION_ID}",
-		"line_items[0][price]=price_tshirt", "line_items[0][quantity]=2"}
+	subscribing = []string{
+		"mode=subscription", "success_url=https://app.example/ok?s={CHECKOUT_SESSION_ID}",
+		"cancel_url=https://app.example/back", "line_items[0][price]=price_pro_monthly", "line_items[0][quantity]=1",
+	}
+	paying = []string{
+		"mode=payment", "success_url=https://app.example/ok/{CHECKOUT_SESSION_ID}",
+		"line_items[0][price]=price_tshirt", "line_items[0][quantity]=2",
+	}
 	saving = []string{"mode=setup", "success_url=https://app.example/ok", "currency=usd"}
 )
 

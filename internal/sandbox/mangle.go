@@ -77,7 +77,7 @@ func truncate(x *exchange, got answer) {
 	x.w.Header().Set("Content-Length", strconv.Itoa(len(got.body)))
 	x.w.WriteHeader(got.status)
 	x.w.Write(got.body[:len(got.body)/2])
-	http.NewResponseController(x.w).Flush()
+	_ = http.NewResponseController(x.w).Flush()
 	panic(http.ErrAbortHandler)
 }
 
@@ -89,9 +89,9 @@ func reset(x *exchange) {
 		panic(http.ErrAbortHandler)
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0)
+		_ = tcp.SetLinger(0)
 	}
-	conn.Close()
+	_ = conn.Close()
 }
 
 // hangUp closes the connection without a word.
@@ -101,5 +101,5 @@ func hangUp(x *exchange) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	conn.Close()
+	_ = conn.Close()
 }

@@ -11,7 +11,7 @@ import (
 // browse opens a page as a browser would.
 func browse(t *testing.T, s *server, target string) reply {
 	t.Helper()
-	req, err := http.NewRequest("GET", target, nil)
+	req, err := http.NewRequest(http.MethodGet, target, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func submit(t *testing.T, s *server, page string, fields ...string) reply {
 
 func send(t *testing.T, s *server, target string, fields ...string) reply {
 	t.Helper()
-	req, err := http.NewRequest("POST", target, strings.NewReader(encode(fields)))
+	req, err := http.NewRequest(http.MethodPost, target, strings.NewReader(encode(fields)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +103,10 @@ func TestCheckoutPage(t *testing.T) {
 	made := s.session(with(subscribing, "line_items[0][quantity]=3", "customer_email=ann@example.com",
 		"subscription_data[trial_period_days]=14")...)
 	page := browse(t, s, made.str("url"))
-	for _, want := range []string{"Pro", "Quantity 3, $20.00 each per month", "Total due today", "$0.00", "free trial",
-		"ann@example.com", "4242 4242 4242 4242", "Start trial", "Decline card", `href="https://app.example/back"`, `<html lang="en">`, "<main>", `name="viewport"`} {
+	for _, want := range []string{
+		"Pro", "Quantity 3, $20.00 each per month", "Total due today", "$0.00", "free trial",
+		"ann@example.com", "4242 4242 4242 4242", "Start trial", "Decline card", `href="https://app.example/back"`, `<html lang="en">`, "<main>", `name="viewport"`,
+	} {
 		if !strings.Contains(page.raw, want) {
 			t.Errorf("the page lacks %q", want)
 		}
@@ -316,38 +318,62 @@ func TestPortalFlows(t *testing.T) {
 		shows  string
 		check  func(*testing.T, *server, reply)
 	}{
-		{"cancel", []string{"flow_data[type]=subscription_cancel", "flow_data[subscription_cancel][subscription]=SUB"}, nil, "Cancel your subscription",
+		{
+			"cancel",
+			[]string{"flow_data[type]=subscription_cancel", "flow_data[subscription_cancel][subscription]=SUB"},
+			nil, "Cancel your subscription",
 			func(t *testing.T, s *server, sub reply) {
 				if sub.at("cancel_at_period_end") != true {
 					t.Errorf("subscription: %s", sub.raw)
 				}
-			}},
-		{"quantity", []string{"flow_data[type]=subscription_update", "flow_data[subscription_update][subscription]=SUB"}, []string{"quantity=7"}, "Change your subscription",
+			},
+		},
+		{
+			"quantity",
+			[]string{"flow_data[type]=subscription_update", "flow_data[subscription_update][subscription]=SUB"},
+			[]string{"quantity=7"},
+			"Change your subscription",
 			func(t *testing.T, s *server, sub reply) {
 				if sub.at("items", "data", "0", "quantity") != 7.0 {
 					t.Errorf("subscription: %s", sub.raw)
 				}
-			}},
-		{"confirm", []string{"flow_data[type]=subscription_update_confirm", "flow_data[subscription_update_confirm][subscription]=SUB",
-			"flow_data[subscription_update_confirm][items][0][id]=ITEM", "flow_data[subscription_update_confirm][items][0][quantity]=4",
-			"flow_data[subscription_update_confirm][discounts][0][promotion_code]=promo_welcome10"}, nil, "Confirm your change",
+			},
+		},
+		{
+			"confirm",
+			[]string{
+				"flow_data[type]=subscription_update_confirm", "flow_data[subscription_update_confirm][subscription]=SUB",
+				"flow_data[subscription_update_confirm][items][0][id]=ITEM", "flow_data[subscription_update_confirm][items][0][quantity]=4",
+				"flow_data[subscription_update_confirm][discounts][0][promotion_code]=promo_welcome10",
+			},
+			nil, "Confirm your change",
 			func(t *testing.T, s *server, sub reply) {
 				if sub.at("items", "data", "0", "quantity") != 4.0 {
 					t.Errorf("subscription: %s", sub.raw)
 				}
-			}},
-		{"card", []string{"flow_data[type]=payment_method_update"}, nil, "Add a payment method",
+			},
+		},
+		{
+			"card",
+			[]string{"flow_data[type]=payment_method_update"},
+			nil, "Add a payment method",
 			func(t *testing.T, s *server, sub reply) {
 				if got := s.count("payment_methods"); got != 2 {
 					t.Errorf("%d payment methods", got)
 				}
-			}},
-		{"details", []string{"flow_data[type]=customer_update"}, []string{"email=new@example.com"}, "Your details",
+			},
+		},
+		{
+			"details",
+			[]string{"flow_data[type]=customer_update"},
+			[]string{"email=new@example.com"},
+			"Your details",
 			func(t *testing.T, s *server, sub reply) {
 				if got := s.get("/v1/customers/" + sub.str("customer")).str("email"); got != "new@example.com" {
 					t.Errorf("e-mail %q", got)
 				}
-			}},
+			},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -427,8 +453,10 @@ func TestPortalRefusals(t *testing.T) {
 		{"unknown subscription", []string{"customer=" + ann, "flow_data[type]=subscription_update", "flow_data[subscription_update][subscription]=sub_x"}, "resource_missing", "flow_data[subscription_update][subscription]"},
 		{"another customer's subscription", []string{"customer=" + ann, "flow_data[type]=subscription_update", "flow_data[subscription_update][subscription]=" + sub}, "resource_missing", "flow_data[subscription_update][subscription]"},
 		{"redirect without url", []string{"customer=" + ann, "flow_data[type]=payment_method_update", "flow_data[after_completion][type]=redirect"}, "parameter_missing", "flow_data[after_completion][redirect][return_url]"},
-		{"unknown coupon", []string{"customer=" + bob, "flow_data[type]=subscription_cancel", "flow_data[subscription_cancel][subscription]=" + sub,
-			"flow_data[subscription_cancel][retention][type]=coupon_offer", "flow_data[subscription_cancel][retention][coupon_offer][coupon]=nope"}, "resource_missing", "flow_data[subscription_cancel][retention][coupon_offer][coupon]"},
+		{"unknown coupon", []string{
+			"customer=" + bob, "flow_data[type]=subscription_cancel", "flow_data[subscription_cancel][subscription]=" + sub,
+			"flow_data[subscription_cancel][retention][type]=coupon_offer", "flow_data[subscription_cancel][retention][coupon_offer][coupon]=nope",
+		}, "resource_missing", "flow_data[subscription_cancel][retention][coupon_offer][coupon]"},
 		{"confirm without items", []string{"customer=" + bob, "flow_data[type]=subscription_update_confirm", "flow_data[subscription_update_confirm][subscription]=" + sub}, "parameter_missing", "flow_data[subscription_update_confirm][items]"},
 	}
 	for _, tt := range tests {

@@ -17,13 +17,43 @@ var noFeatures = object{
 	},
 }
 
-// features lays the given ones over base, part by part.
+// features lays the given ones over base.
 func features(base object, given params) object {
+	out := laid(base, object(given), noFeatures)
+	update, _ := out["subscription_update"].(object)
+	if products, _ := update["products"].([]any); len(products) > 0 {
+		out["subscription_update"] = over(update, object{"products": shownProducts(products)})
+	}
+	return out
+}
+
+// laid lays given over base, part by part; what is unset becomes what none has.
+func laid(base, given, none object) object {
 	out := over(base, nil)
-	for name, part := range given {
-		old, _ := base[name].(object)
-		parts, _ := part.(object)
-		out[name] = over(old, parts)
+	for name, value := range given {
+		parts, nested := value.(object)
+		switch {
+		case value == "":
+			out[name] = none[name]
+		case nested:
+			old, _ := base[name].(object)
+			empty, _ := none[name].(object)
+			out[name] = laid(old, parts, empty)
+		default:
+			out[name] = value
+		}
+	}
+	return out
+}
+
+// shownProducts fills in what a request may leave out.
+func shownProducts(products []any) []any {
+	out := make([]any, len(products))
+	for i, p := range products {
+		product, _ := p.(object)
+		given, _ := product["adjustable_quantity"].(object)
+		usual := object{"enabled": false, "minimum": int64(1), "maximum": nil}
+		out[i] = over(product, object{"adjustable_quantity": over(usual, given)})
 	}
 	return out
 }
@@ -64,7 +94,7 @@ func (c *call) configurationFields(fields object) {
 	c.params.reflect(fields, "default_return_url", "name")
 	if c.params.has("business_profile") {
 		empty := object{"headline": nil, "privacy_policy_url": nil, "terms_of_service_url": nil}
-		fields["business_profile"] = over(empty, object(c.params.sub("business_profile")))
+		fields["business_profile"] = laid(empty, object(c.params.sub("business_profile")), empty)
 	}
 	if c.params.has("login_page") {
 		fields["login_page"] = object{"enabled": c.params.sub("login_page").bool("enabled"), "url": nil}

@@ -27,7 +27,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 	}
 	for name, out := range map[string]string{
 		"v": fmt.Sprintf("%v", s), "+v": fmt.Sprintf("%+v", holder), "#v": fmt.Sprintf("%#v", holder),
-		"s": fmt.Sprintf("%s", s), "q": fmt.Sprintf("%q", s), "x": fmt.Sprintf("%x", s),
+		"text": s.String(), "q": fmt.Sprintf("%q", s), "x": fmt.Sprintf("%x", s),
 		"json": string(encoded), "slog": logged.String(),
 	} {
 		if strings.Contains(out, canary) || strings.Contains(out, fmt.Sprintf("%x", canary)) {
