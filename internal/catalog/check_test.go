@@ -94,8 +94,10 @@ func TestPlanFindings(t *testing.T) {
 		}
 		return all
 	}
-	bounds := func(min, def, max int64) func(*catalog.Plan) {
-		return func(p *catalog.Plan) { p.LineItems[0].Quantity = &catalog.Quantity{Min: min, Default: def, Max: max} }
+	bounds := func(least, usual, most int64) func(*catalog.Plan) {
+		return func(p *catalog.Plan) {
+			p.LineItems[0].Quantity = &catalog.Quantity{Min: least, Default: usual, Max: most}
+		}
 	}
 	set := func(name string, value any) func(*catalog.Plan) {
 		return func(p *catalog.Plan) { p.Params[name] = value }
@@ -126,7 +128,7 @@ func TestPlanFindings(t *testing.T) {
 		"a million":               {subscription(), bounds(1, 1, 1_000_000), "line_items.0.quantity", quantity},
 		"price_data":              {payment(), func(p *catalog.Plan) { p.LineItems[0].Params["price_data"] = params{} }, "line_items.0.price_data", "prices and quantities are written as"},
 		"a quantity of its own":   {payment(), func(p *catalog.Plan) { p.LineItems[0].Params["quantity"] = int64(2) }, "line_items.0.quantity", "prices and quantities are written as"},
-		"an unknown field":        {embedded(), accept("langauge"), "accepts.0", `unknown field "langauge"`},
+		"an unknown field":        {embedded(), accept("zzzzzzzz"), "accepts.0", `unknown field "zzzzzzzz"`},
 		"a field misspelt":        {embedded(), accept("quantiy"), "accepts.0", `unknown field "quantiy"; did you mean "quantity"?`},
 		"a field twice":           {payment(), accept("locale", "metadata", "locale"), "accepts.2", `"locale" is listed twice`},
 		"line_items":              {payment(), accept("line_items"), "accepts.0", `"line_items" is not available`},
@@ -296,7 +298,7 @@ func TestNearest(t *testing.T) {
 	t.Parallel()
 	candidates := []string{"mode", "locale", "success_url", "cancel_url", "allow_promotion_codes"}
 	for name, want := range map[string]string{
-		"moed": "mode", "Mode": "mode", "lcoale": "locale", "sucess_url": "success_url", "success": "", "canel_url": "cancel_url",
+		"moed": "mode", "Mode": "mode", "lcoale": "locale", "succes_url": "success_url", "success": "", "canel_url": "cancel_url",
 		"allow_promo_codes": "allow_promotion_codes", "x": "", "": "", "entirely": "", "mode": "mode",
 	} {
 		if got := catalog.Nearest(name, candidates); got != want {

@@ -35,7 +35,7 @@ func (s *source) PricesByLookupKey(_ context.Context, keys []string) ([]catalog.
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, slices.Clone(keys))
 	if len(keys) > 10 {
-		return nil, errors.New("Stripe takes ten lookup keys") //nolint:staticcheck // a name
+		return nil, errors.New("Stripe takes ten lookup keys")
 	}
 	if s.fail != nil {
 		return nil, s.fail

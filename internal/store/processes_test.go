@@ -45,12 +45,15 @@ func play(role func(context.Context, *store.Store, string) error) error {
 		return err
 	}
 	defer s.Close()
-	fmt.Println("ready")
+	say("ready")
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
 		return err
 	}
 	return role(ctx, s, os.Getenv(idVariable))
 }
+
+// say tells the parent, which reads the other end.
+func say(words ...any) { fmt.Fprintln(os.Stdout, words...) }
 
 const racedOwners = 200
 
@@ -62,7 +65,7 @@ func reserveOwners(ctx context.Context, s *store.Store, id string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Println(r.IdempotencyKey)
+		say(r.IdempotencyKey)
 	}
 	return nil
 }
@@ -75,15 +78,15 @@ func writeUntilKilled(ctx context.Context, s *store.Store, id string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Println("reserved", subject)
+		say("reserved", subject)
 		if r, err = s.Attempt(ctx, r, storetest.Base.Add(time.Second)); err != nil {
 			return err
 		}
-		fmt.Println("attempted", subject)
+		say("attempted", subject)
 		if _, err = s.Activate(ctx, r, "cus_"+subject); err != nil {
 			return err
 		}
-		fmt.Println("active", subject)
+		say("active", subject)
 	}
 }
 

@@ -1,0 +1,167 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"till/internal/catalog"
+	"till/internal/customers"
+	"till/internal/problem"
+)
+
+// GateOptions are the collaborators of a Gate.
+type GateOptions struct {
+	Stripe   Stripe
+	Accounts Accounts
+	Catalog  *catalog.Catalog
+	// Account is the configured account id; "" asks Stripe for it. It is required
+	// when the key may not read the account.
+	Account  string
+	Livemode bool
+	// Fingerprint stands for the key, so that a database can know it again.
+	Fingerprint string
+	Logger      *slog.Logger
+	// Refresh is how often prices are read again; 5 minutes by default.
+	Refresh time.Duration
+}
+
+// Gate knows which Stripe account the key belongs to. It is shut until Stripe,
+// or the database from an earlier start, has said so.
+type Gate struct {
+	o       GateOptions
+	account atomic.Pointer[customers.Account]
+}
+
+// NewGate returns a shut gate.
+func NewGate(o GateOptions) *Gate {
+	if o.Refresh == 0 {
+		o.Refresh = 5 * time.Minute
+	}
+	return &Gate{o: o}
+}
+
+// Account returns the account, or dependency_unavailable while it is unknown.
+func (g *Gate) Account() (customers.Account, error) {
+	if a := g.account.Load(); a != nil {
+		return *a, nil
+	}
+	return customers.Account{}, &problem.Error{
+		Code: problem.DependencyUnavailable, RetryAfter: time.Second,
+		Err: errors.New("the Stripe account is not known yet"),
+	}
+}
+
+// Ready reports whether the account is known.
+func (g *Gate) Ready() bool { return g.account.Load() != nil }
+
+// Contradiction is what Stripe says against the configuration. The service must
+// not start with it.
+type Contradiction struct{ Findings []catalog.Finding }
+
+// Error lists every finding on a line of its own.
+func (c *Contradiction) Error() string {
+	text := "Stripe contradicts the configuration:"
+	for _, f := range c.Findings {
+		text += "\n  " + f.Path + ": " + f.Text
+	}
+	return text
+}
+
+// Run opens the gate and keeps the catalogue's prices fresh until ctx ends. It
+// returns a *Contradiction when Stripe's first answer is against the
+// configuration; while Stripe gives no answer it goes on trying.
+func (g *Gate) Run(ctx context.Context) error {
+	g.openFromMemory(ctx)
+	first := true
+	for wait := 250 * time.Millisecond; ; {
+		findings, err := g.ask(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			g.o.Logger.WarnContext(ctx, "stripe has not confirmed the configuration", "error", err, "ready", g.Ready())
+		case first && wrong(findings):
+			return &Contradiction{findings}
+		default:
+			first, wait = false, g.o.Refresh
+			g.report(ctx, findings)
+		}
+		if !sleep(ctx, wait) {
+			return nil
+		}
+		if err != nil {
+			wait = min(2*wait, 30*time.Second)
+		}
+	}
+}
+
+func (g *Gate) openFromMemory(ctx context.Context) {
+	seen, ok, err := g.o.Accounts.SeenAccount(ctx, g.o.Fingerprint)
+	if err != nil {
+		g.o.Logger.WarnContext(ctx, "the database does not answer", "error", err)
+		return
+	}
+	if ok && seen.Livemode == g.o.Livemode && (g.o.Account == "" || g.o.Account == seen.ID) {
+		g.account.Store(&seen)
+	}
+}
+
+// ask returns what Stripe says against the configuration. On an error nothing
+// is known.
+func (g *Gate) ask(ctx context.Context) ([]catalog.Finding, error) {
+	id, err := g.o.Stripe.AccountID(ctx)
+	switch {
+	case isPermissionDenied(err) && g.o.Account != "":
+		id = g.o.Account
+	case isPermissionDenied(err):
+		return []catalog.Finding{{Path: "stripe.account", Text: "required, because the key may not read the account itself"}}, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading the account: %w", err)
+	case g.o.Account != "" && g.o.Account != id:
+		return []catalog.Finding{{Path: "stripe.account", Text: fmt.Sprintf("is %s, and the key belongs to %s", g.o.Account, id)}}, nil
+	}
+	findings, err := g.o.Catalog.Refresh(ctx, g.o.Stripe, g.o.Livemode)
+	if err != nil {
+		return nil, err
+	}
+	account := customers.Account{ID: id, Livemode: g.o.Livemode}
+	if err := g.o.Accounts.RememberAccount(ctx, g.o.Fingerprint, account); err != nil {
+		return nil, err
+	}
+	if !wrong(findings) {
+		g.account.Store(&account)
+	}
+	return findings, nil
+}
+
+func wrong(findings []catalog.Finding) bool {
+	return slices.ContainsFunc(findings, func(f catalog.Finding) bool { return !f.Warning })
+}
+
+// report says what is wrong with prices. Since the start, plans whose price has
+// gone are refused as plan_unavailable; the others are sold on.
+func (g *Gate) report(ctx context.Context, findings []catalog.Finding) {
+	for _, f := range findings {
+		level, message := slog.LevelError, "a plan cannot be sold"
+		if f.Warning {
+			level, message = slog.LevelWarn, "stripe will probably refuse to sell a plan"
+		}
+		g.o.Logger.Log(ctx, level, message, "at", f.Path, "finding", f.Text)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,212 @@
+package billing
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"till/internal/catalog"
+	"till/internal/problem"
+)
+
+// checkoutAsk is what a caller asked for, after it was judged.
+type checkoutAsk struct {
+	quantity      *int64
+	promotionCode string
+	promotionID   string
+	metadata      map[string]string
+	// set are Stripe parameters that replace the template's.
+	set catalog.Params
+}
+
+// verdict collects everything wrong with a request, so that a form can mark all
+// its fields at once. The first finding gives the code, but what cannot be read
+// comes before what is not allowed.
+type verdict struct {
+	code   problem.Code
+	fields []problem.Field
+}
+
+func (v *verdict) refuse(code problem.Code, pointer, detail string) {
+	if v.code == "" || code == problem.MalformedRequest {
+		v.code = code
+	}
+	v.fields = append(v.fields, problem.Field{Pointer: pointer, Detail: detail})
+}
+
+func (v *verdict) err() error {
+	if v.code == "" {
+		return nil
+	}
+	return &problem.Error{Code: v.code, Fields: v.fields}
+}
+
+// judgeCheckout says what is to be sold and with which of the caller's wishes,
+// or refuses with everything that is not allowed.
+func (s *Service) judgeCheckout(req CheckoutRequest) (catalog.Plan, checkoutAsk, error) {
+	var v verdict
+	ask := checkoutAsk{metadata: req.Metadata, set: catalog.Params{}}
+	if req.Plan == nil {
+		v.refuse(problem.ValidationFailed, "/plan", "is required")
+		return catalog.Plan{}, ask, v.err()
+	}
+	plan, ok := s.o.Catalog.Plan(*req.Plan)
+	if !ok {
+		v.refuse(problem.CatalogNotAllowed, "/plan", "is not a plan of this service")
+		return catalog.Plan{}, ask, v.err()
+	}
+	refuseUnaccepted(&v, plan, req)
+	judgeQuantity(&v, plan, req.Quantity)
+	judgeLocale(&v, req.Locale, catalog.IsCheckoutLocale)
+	judgeCurrency(&v, req.Currency)
+	judgePromotionCode(&v, req.PromotionCode)
+	judgeMetadata(&v, plan, req.Metadata)
+	s.judgeURLs(&v, plan, req, ask.set)
+
+	ask.quantity = req.Quantity
+	if req.PromotionCode != nil {
+		ask.promotionCode = *req.PromotionCode
+	}
+	for name, value := range map[string]*string{"locale": req.Locale, "currency": req.Currency} {
+		if value != nil {
+			ask.set[name] = *value
+		}
+	}
+	return plan, ask, v.err()
+}
+
+func refuseUnaccepted(v *verdict, plan catalog.Plan, req CheckoutRequest) {
+	sent := map[catalog.Field]bool{
+		catalog.FieldQuantity: req.Quantity != nil, catalog.FieldLineItems: req.LineItems != nil,
+		catalog.FieldSuccessURL: req.SuccessURL != nil, catalog.FieldCancelURL: req.CancelURL != nil,
+		catalog.FieldReturnURL: req.ReturnURL != nil, catalog.FieldUIMode: req.UIMode != nil,
+		catalog.FieldLocale: req.Locale != nil, catalog.FieldCurrency: req.Currency != nil,
+		catalog.FieldPromotionCode: req.PromotionCode != nil, catalog.FieldMetadata: req.Metadata != nil,
+	}
+	for _, field := range catalog.Fields() {
+		if sent[field] && !plan.AcceptsField(field) {
+			v.refuse(problem.CatalogNotAllowed, "/"+string(field), "is not accepted by this plan")
+		}
+	}
+}
+
+func judgeQuantity(v *verdict, plan catalog.Plan, quantity *int64) {
+	if quantity == nil || !plan.AcceptsField(catalog.FieldQuantity) {
+		return
+	}
+	if q := plan.LineItems[0].Quantity; *quantity < q.Min || *quantity > q.Max {
+		v.refuse(problem.CatalogNotAllowed, "/quantity", fmt.Sprintf("must be between %d and %d", q.Min, q.Max))
+	}
+}
+
+func judgeLocale(v *verdict, locale *string, known func(string) bool) {
+	if locale != nil && !known(*locale) {
+		v.refuse(problem.ValidationFailed, "/locale", "is not a locale Stripe has for this page")
+	}
+}
+
+func judgeCurrency(v *verdict, currency *string) {
+	if currency == nil {
+		return
+	}
+	lower := func(r rune) bool { return r < 'a' || r > 'z' }
+	if len(*currency) != 3 || strings.ContainsFunc(*currency, lower) {
+		v.refuse(problem.ValidationFailed, "/currency", "must be three lower-case letters (ISO 4217)")
+	}
+}
+
+func judgePromotionCode(v *verdict, code *string) {
+	if code != nil && (*code == "" || len(*code) > 500 || hasControl(*code)) {
+		v.refuse(problem.ValidationFailed, "/promotion_code", "must be 1 to 500 printable characters")
+	}
+}
+
+// Stripe's limits on metadata; four keys are ours.
+const (
+	maxMetadataKeys   = 50
+	ownMetadataKeys   = 4
+	maxMetadataLength = 500
+)
+
+func judgeMetadata(v *verdict, plan catalog.Plan, metadata map[string]string) {
+	fixed, _ := plan.Params["metadata"].(map[string]any)
+	limit := maxMetadataKeys - ownMetadataKeys - len(fixed)
+	if len(metadata) > limit {
+		v.refuse(problem.ValidationFailed, "/metadata", fmt.Sprintf("may have at most %d keys", limit))
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(metadata)) {
+		pointer := "/metadata/" + escapePointer(key)
+		_, taken := fixed[key]
+		switch {
+		case strings.HasPrefix(key, "till_"):
+			v.refuse(problem.ValidationFailed, pointer, "keys that begin with till_ belong to the service")
+		case taken:
+			v.refuse(problem.ValidationFailed, pointer, "is written by the plan")
+		case !catalog.ValidMetadataKey(key) || hasControl(key):
+			v.refuse(problem.ValidationFailed, pointer, "keys have 1 to 40 characters, without [ and ]")
+		case len([]rune(metadata[key])) > maxMetadataLength || strings.ContainsRune(metadata[key], 0):
+			v.refuse(problem.ValidationFailed, pointer, "values have at most 500 characters, and no NUL")
+		case metadata[key] == "":
+			v.refuse(problem.ValidationFailed, pointer, "must not be empty")
+		}
+	}
+}
+
+func (s *Service) judgeURLs(v *verdict, plan catalog.Plan, req CheckoutRequest, set catalog.Params) {
+	if plan.UIMode() != "hosted" {
+		if plan.Params["redirect_on_completion"] != "never" {
+			s.judgeURL(v, "return_url", req.ReturnURL, plan.Params, set)
+		}
+		return
+	}
+	s.judgeURL(v, "success_url", req.SuccessURL, plan.Params, set)
+	s.judgeURL(v, "cancel_url", req.CancelURL, plan.Params, set)
+}
+
+// judgeURL sets the caller's URL if it is allowed, or the default when neither
+// the caller nor the template has one.
+func (s *Service) judgeURL(v *verdict, name string, asked *string, template, set catalog.Params) {
+	switch {
+	case asked != nil && *asked == "":
+		v.refuse(problem.MalformedRequest, "/"+name, "must not be empty; leave it out for the default")
+	case asked != nil:
+		clean, err := s.o.Redirects.Check(*asked)
+		if err != nil {
+			v.refuse(problem.RedirectNotAllowed, "/"+name, "is not an allowed URL")
+			return
+		}
+		set[name] = clean
+	case template[name] == nil && s.o.Redirects.Default() != "":
+		set[name] = s.o.Redirects.Default()
+	}
+}
+
+// explainCheckout turns Stripe's refusal of something the caller chose, or of a
+// price that is gone, into what the caller can know.
+func explainCheckout(err error, ask checkoutAsk) error {
+	param := paramOf(err)
+	switch {
+	case param == "":
+		return err
+	case param == "currency" && ask.set["currency"] != nil:
+		return problem.At(problem.ValidationFailed, "/currency", "is not a currency of this plan")
+	case strings.HasPrefix(param, "discounts") && ask.promotionID != "":
+		return problem.At(problem.ValidationFailed, "/promotion_code", "cannot be used for this")
+	case strings.HasPrefix(param, "line_items"):
+		return problem.New(problem.PlanUnavailable, errors.Unwrap(err))
+	default:
+		return err
+	}
+}
+
+func hasControl(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
+}
+
+// escapePointer escapes one reference token (RFC 6901, section 3).
+func escapePointer(token string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(token)
+}

@@ -1,0 +1,57 @@
+// Package billing holds the use cases: opening a Checkout or Billing Portal
+// session for the caller, and reading one back. It decides what is sent to
+// Stripe and who may see what; it knows neither HTTP nor the Stripe SDK nor SQL.
+package billing
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"till/internal/auth"
+	"till/internal/catalog"
+	"till/internal/customers"
+	"till/internal/redirect"
+)
+
+// Options are the collaborators of a Service; all are required but SubjectForm.
+type Options struct {
+	Gate      *Gate
+	Catalog   *catalog.Catalog
+	Customers *customers.Service
+	Redirects *redirect.Policy
+	Stripe    Stripe
+	Metrics   prometheus.Registerer
+	// SubjectForm is how subjects appear at Stripe; plain by default.
+	SubjectForm customers.SubjectForm
+}
+
+// Service carries out the use cases. It is safe for concurrent use.
+type Service struct {
+	o       Options
+	metrics *metrics
+}
+
+// New returns a Service.
+func New(o Options) (*Service, error) {
+	m, err := newMetrics(o.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	return &Service{o: o, metrics: m}, nil
+}
+
+// Caller is who may act, and for whom. It can only be had from Service.Caller,
+// so no operation runs without one.
+type Caller struct {
+	owner customers.Owner
+}
+
+// Caller turns a verified principal into a caller. It refuses members without a
+// billing role (forbidden), and everybody while the Stripe account is unknown.
+func (s *Service) Caller(p auth.Principal) (Caller, error) {
+	account, err := s.o.Gate.Account()
+	if err != nil {
+		return Caller{}, err
+	}
+	owner, err := customers.OwnerOf(p, account)
+	return Caller{owner: owner}, err
+}
