@@ -1,0 +1,249 @@
+// Package stripeclient is the only place that talks to Stripe. It decides how a
+// call is made (transport, tries, deadlines, budget) and whether an answer is
+// believed; it knows nothing of callers or of the catalogue.
+//
+// stripe-go does the wire format and the decoding of errors. Everything around
+// it is ours, because what the library does there was measured to be unsafe for
+// a service: its retries sleep without looking at the context, its transport
+// follows redirects and reads without limit, its errors print secrets.
+package stripeclient
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sony/gobreaker/v2"
+	"github.com/stripe/stripe-go/v76"
+	"github.com/stripe/stripe-go/v76/form"
+	"golang.org/x/time/rate"
+
+	"till/internal/problem"
+	"till/internal/secret"
+)
+
+// DefaultBaseURL is where Stripe's API is.
+const DefaultBaseURL = "https://api.stripe.com"
+
+// APIVersion is the Stripe-Version sent when the configuration names none.
+const APIVersion = stripe.APIVersion
+
+// Options configure a Client. Key and Metrics are required.
+type Options struct {
+	Key secret.Secret
+	// BaseURL of the API, without /v1; Stripe's own by default.
+	BaseURL string
+	// Version is the Stripe-Version; the one stripe-go was made for by default.
+	Version string
+	// URLHosts are the hosts (with port, if any) that session URLs may have
+	// besides Stripe's own and, when BaseURL is not Stripe's, its host.
+	URLHosts []string
+	// DialContext opens connections; TCP by default.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	// RatePerEndpoint bounds the calls per second of each operation; 0 is no bound.
+	RatePerEndpoint float64
+	// TryTimeout bounds one try (8 s), Deadline a call with all its tries (12 s).
+	TryTimeout, Deadline time.Duration
+	Metrics              prometheus.Registerer
+}
+
+// Client makes calls to Stripe. It is safe for concurrent use.
+type Client struct {
+	o        Options
+	backend  stripe.Backend
+	hosts    sessionHosts
+	budget   *retryBudget
+	breaker  *gobreaker.TwoStepCircuitBreaker[struct{}]
+	limiters map[operation]*rate.Limiter
+	metrics  *metrics
+	pool     *http.Transport
+}
+
+// New returns a Client. It makes no call.
+func New(o Options) (*Client, error) {
+	if o.Key.IsZero() {
+		return nil, errors.New("a Stripe key is required")
+	}
+	if o.Metrics == nil {
+		return nil, errors.New("a metrics registry is required")
+	}
+	if o.BaseURL == "" {
+		o.BaseURL = DefaultBaseURL
+	}
+	if o.Version == "" {
+		o.Version = APIVersion
+	}
+	if o.TryTimeout == 0 {
+		o.TryTimeout = 8 * time.Second
+	}
+	if o.Deadline == 0 {
+		o.Deadline = 12 * time.Second
+	}
+	base, err := url.Parse(o.BaseURL)
+	if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") {
+		return nil, errors.New("the Stripe base URL is not an http or https URL")
+	}
+	m, err := newMetrics(o.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	pool := newPool(o.DialContext)
+	c := &Client{
+		o: o, hosts: newSessionHosts(base, o.URLHosts), budget: newRetryBudget(), breaker: newBreaker(o.TryTimeout),
+		limiters: map[operation]*rate.Limiter{}, metrics: m, pool: pool,
+	}
+	for _, op := range operations {
+		c.limiters[op] = rate.NewLimiter(rate.Inf, 0)
+		if o.RatePerEndpoint > 0 {
+			c.limiters[op] = rate.NewLimiter(rate.Limit(o.RatePerEndpoint), int(max(1, o.RatePerEndpoint)))
+		}
+	}
+	c.backend = stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
+		URL: stripe.String(o.BaseURL),
+		HTTPClient: &http.Client{
+			Transport:     &tripper{next: pool},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		MaxNetworkRetries: stripe.Int64(0),
+		EnableTelemetry:   stripe.Bool(false),
+		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull},
+	})
+	return c, nil
+}
+
+// Close drops the idle connections.
+func (c *Client) Close() { c.pool.CloseIdleConnections() }
+
+// Livemode reports whether the key is for live mode.
+func (c *Client) Livemode() bool { return Livemode(c.o.Key) }
+
+// Livemode reports whether key is for live mode.
+func Livemode(key secret.Secret) bool {
+	k := key.Reveal()
+	return strings.HasPrefix(k, "sk_live_") || strings.HasPrefix(k, "rk_live_")
+}
+
+// Fingerprint stands for the key where the key itself must not be.
+func Fingerprint(key secret.Secret) string {
+	sum := sha256.Sum256([]byte("till-key-v1\x00" + key.Reveal()))
+	return hex.EncodeToString(sum[:16])
+}
+
+// call is one call to Stripe, with all its tries.
+type call struct {
+	op     operation
+	method string
+	path   string
+	form   *form.Values
+	// key is the idempotency key; empty for reads, and only for them.
+	key string
+	// version overrides the Stripe-Version.
+	version string
+}
+
+var errKey = errors.New("a write needs an idempotency key of 1 to 255 characters, and a read none")
+
+// answer is what Stripe sent, decoded.
+type answer[T any] struct {
+	stripe.APIResource
+	body T
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (a *answer[T]) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &a.body) }
+
+// do makes the call, decodes the answer and has check judge it: an error of check
+// means that the answer is not believed. The error is a *problem.Error whose cause
+// is an *Error, and nothing of the answer is returned with it.
+func do[T any](ctx context.Context, c *Client, k call, check func(T) error) (answer[T], error) {
+	if isRead := k.method == http.MethodGet; isRead != (k.key == "") || len(k.key) > 255 {
+		return answer[T]{}, problem.New(problem.Internal, errKey)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.o.Deadline)
+	defer cancel()
+	var a answer[T]
+	start := time.Now()
+	failure := c.admit(ctx, k.op)
+	if failure == nil {
+		failure = c.tries(ctx, k.op, func() *Error {
+			// A new value for each try: what half an answer left behind must not
+			// mix with the next one.
+			a = answer[T]{}
+			return c.try(ctx, k, &a, func() error { return check(a.body) })
+		})
+	}
+	c.metrics.called(k.op, failure, time.Since(start))
+	if failure != nil {
+		return answer[T]{}, failure.problem()
+	}
+	return a, nil
+}
+
+// admit waits for the operation's share of the account's rate limit: queueing
+// here is cheaper for everybody than being refused by Stripe.
+func (c *Client) admit(ctx context.Context, op operation) *Error {
+	err := c.limiters[op].Wait(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled):
+		return &Error{Operation: op, outcome: outcomeCanceled, Err: context.Canceled}
+	default:
+		return &Error{Operation: op, outcome: outcomeQueue, Err: errors.New("the queue is longer than the deadline")}
+	}
+}
+
+func (c *Client) tries(ctx context.Context, op operation, try func() *Error) *Error {
+	c.budget.call()
+	for n, last := 1, (*Error)(nil); ; n++ {
+		err := try()
+		switch {
+		case err == nil:
+			return nil
+		case err.outcome == outcomeBreaker && last != nil:
+			// The breaker opened between two tries; how the first ended says more.
+			return last
+		case n == maxTries || !err.retryable() || ctx.Err() != nil || !c.budget.retry() || !backoff(ctx, n):
+			return err
+		}
+		last = err
+		c.metrics.retries.WithLabelValues(string(op)).Inc()
+	}
+}
+
+func (c *Client) try(ctx context.Context, k call, v stripe.LastResponseSetter, check func() error) (failure *Error) {
+	done, err := c.breaker.Allow()
+	if err != nil {
+		return &Error{Operation: k.op, outcome: outcomeBreaker, Err: err}
+	}
+	// Deferred, so that even a panic cannot keep one of the breaker's few probes.
+	defer func() { done(failure.verdict()) }()
+	seen := &exchange{}
+	ctx, cancel := context.WithTimeout(withExchange(ctx, seen), c.o.TryTimeout)
+	defer cancel()
+	params := &stripe.Params{Context: ctx}
+	// An empty key sends none: stripe-go would make one up for a write.
+	params.SetIdempotencyKey(k.key)
+	params.Headers = http.Header{"Stripe-Version": {cmp.Or(k.version, c.o.Version)}}
+	failure = classify(k, seen, c.backend.CallRaw(k.method, k.path, c.o.Key.Reveal(), k.form, params, v))
+	if failure != nil {
+		return failure
+	}
+	if err := check(); err != nil {
+		c.metrics.violations.Inc()
+		return &Error{Operation: k.op, outcome: outcomeDisbelieved, Status: seen.status, RequestID: seen.requestID, Err: err}
+	}
+	return nil
+}
+
+// Version is the Stripe-Version of calls that name none.
+func (c *Client) Version() string { return c.o.Version }

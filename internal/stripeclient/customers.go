@@ -1,0 +1,81 @@
+package stripeclient
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stripe/stripe-go/v76/form"
+
+	"till/internal/customers"
+	"till/internal/problem"
+)
+
+type customer struct {
+	ID       string            `json:"id"`
+	Object   string            `json:"object"`
+	Livemode bool              `json:"livemode"`
+	Deleted  bool              `json:"deleted"`
+	Metadata map[string]string `json:"metadata"`
+}
+
+// CreateCustomer implements customers.Stripe.
+func (c *Client) CreateCustomer(ctx context.Context, n customers.NewCustomer) (customers.Created, error) {
+	body, err := reencode(n.Params)
+	if err != nil {
+		return customers.Created{}, problem.New(problem.Internal, err)
+	}
+	a, err := do(ctx, c, call{
+		op: opCustomerCreate, method: http.MethodPost, path: "/v1/customers", form: body,
+		key: n.IdempotencyKey, version: n.Version,
+	}, func(a customer) error { return checkCustomer(a, body, n.Livemode) })
+	if err != nil {
+		return customers.Created{}, err
+	}
+	return customers.Created{ID: a.body.ID, Replayed: isReplayed(a.LastResponse.Header)}, nil
+}
+
+func checkCustomer(a customer, sent *form.Values, livemode bool) error {
+	if err := object(a.ID, a.Object, "customer", a.Livemode, livemode); err != nil {
+		return err
+	}
+	for name, values := range sent.ToValues() {
+		key, isMetadata := strings.CutPrefix(name, "metadata[")
+		if isMetadata && a.Metadata[strings.TrimSuffix(key, "]")] != values[0] {
+			return errMetadata
+		}
+	}
+	return nil
+}
+
+// CustomersCreated implements customers.Stripe.
+func (c *Client) CustomersCreated(ctx context.Context, from, to time.Time, after string) ([]customers.Listed, bool, error) {
+	query := &form.Values{}
+	query.Add("created[gte]", strconv.FormatInt(from.Unix(), 10))
+	query.Add("created[lte]", strconv.FormatInt(to.Unix()+1, 10))
+	query.Add("limit", "100")
+	if after != "" {
+		query.Add("starting_after", after)
+	}
+	a, err := do(ctx, c, call{op: opCustomerList, method: http.MethodGet, path: "/v1/customers", form: query},
+		func(a list[customer]) error {
+			return a.check(func(one customer) error {
+				// Stripe lists no deleted customers; a page that shrinks to nothing
+				// would look like the last one.
+				if one.Deleted {
+					return errList
+				}
+				return object(one.ID, one.Object, "customer", one.Livemode, c.Livemode())
+			})
+		})
+	if err != nil {
+		return nil, false, err
+	}
+	listed := make([]customers.Listed, 0, len(a.body.Data))
+	for _, one := range a.body.Data {
+		listed = append(listed, customers.Listed{ID: one.ID, Metadata: one.Metadata})
+	}
+	return listed, *a.body.HasMore, nil
+}

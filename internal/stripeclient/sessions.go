@@ -1,0 +1,95 @@
+package stripeclient
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/stripe/stripe-go/v76/form"
+
+	"till/internal/billing"
+	"till/internal/problem"
+)
+
+// CreateCheckoutSession implements billing.Stripe.
+func (c *Client) CreateCheckoutSession(ctx context.Context, s billing.NewSession) (billing.CheckoutSession, error) {
+	body, err := sessionForm(s)
+	if err != nil {
+		return billing.CheckoutSession{}, problem.New(problem.Internal, err)
+	}
+	a, err := do(ctx, c, call{
+		op: opCheckoutCreate, method: http.MethodPost, path: "/v1/checkout/sessions", form: body, key: s.IdempotencyKey,
+	}, func(a billing.CheckoutSession) error { return c.checkNewCheckout(a, s) })
+	return a.body, err
+}
+
+// sessionForm refuses a session of nobody: Stripe would create it, and an absent
+// customer in the answer would be the one expected.
+func sessionForm(s billing.NewSession) (*form.Values, error) {
+	if !validID(s.Customer) {
+		return nil, errCustomer
+	}
+	return encode(s.Params)
+}
+
+func (c *Client) checkNewCheckout(a billing.CheckoutSession, s billing.NewSession) error {
+	if err := object(string(a.ID), a.Object, "checkout.session", a.Livemode, s.Livemode); err != nil {
+		return err
+	}
+	switch {
+	case string(a.Customer) != s.Customer:
+		return errCustomer
+	case a.Mode != s.Params["mode"]:
+		return errMode
+	case a.Status != nil && *a.Status != "open":
+		return errStatus
+	case a.URL != nil:
+		return c.hosts.check(*a.URL)
+	case a.ClientSecret == nil || *a.ClientSecret == "":
+		return errNoSecret
+	default:
+		return nil
+	}
+}
+
+// CheckoutSession implements billing.Stripe.
+func (c *Client) CheckoutSession(ctx context.Context, id string, livemode bool) (billing.CheckoutSession, error) {
+	if !validID(id) {
+		return billing.CheckoutSession{}, problem.New(problem.NotFound, errID)
+	}
+	a, err := do(ctx, c, call{
+		op: opCheckoutGet, method: http.MethodGet, path: "/v1/checkout/sessions/" + id,
+	}, func(a billing.CheckoutSession) error {
+		if err := object(string(a.ID), a.Object, "checkout.session", a.Livemode, livemode); err != nil {
+			return err
+		}
+		switch {
+		case string(a.ID) != id:
+			return errID
+		case a.URL != nil:
+			return c.hosts.check(*a.URL)
+		default:
+			return nil
+		}
+	})
+	return a.body, err
+}
+
+// CreatePortalSession implements billing.Stripe.
+func (c *Client) CreatePortalSession(ctx context.Context, s billing.NewSession) (billing.PortalSession, error) {
+	body, err := sessionForm(s)
+	if err != nil {
+		return billing.PortalSession{}, problem.New(problem.Internal, err)
+	}
+	a, err := do(ctx, c, call{
+		op: opPortalCreate, method: http.MethodPost, path: "/v1/billing_portal/sessions", form: body, key: s.IdempotencyKey,
+	}, func(a billing.PortalSession) error {
+		if err := object(string(a.ID), a.Object, "billing_portal.session", a.Livemode, s.Livemode); err != nil {
+			return err
+		}
+		if string(a.Customer) != s.Customer {
+			return errCustomer
+		}
+		return c.hosts.check(a.URL)
+	})
+	return a.body, err
+}
