@@ -1,0 +1,260 @@
+package handlers_test
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"github.com/google/go-cmp/cmp"
+
+	"till"
+	"till/internal/auth/devissuer"
+)
+
+// ledger holds every answer against openapi.yaml and remembers which of the
+// documented ones were seen.
+type ledger struct {
+	t      *testing.T
+	doc    *openapi3.T
+	router routers.Router
+	mu     sync.Mutex
+	seen   map[string]bool
+}
+
+func newLedger(t *testing.T) *ledger {
+	t.Helper()
+	doc, err := openapi3.NewLoader().LoadFromData(till.OpenAPI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	router, err := gorillamux.NewRouter(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &ledger{t: t, doc: doc, router: router, seen: map[string]bool{}}
+}
+
+func (l *ledger) hear(name string, res *http.Response, body []byte) {
+	l.t.Helper()
+	if err := l.judge(res, body); err != nil {
+		l.t.Errorf("%s answered %d, and openapi.yaml says otherwise: %v\n%s", name, res.StatusCode, err, body)
+	}
+}
+
+func (l *ledger) judge(res *http.Response, body []byte) error {
+	route, params, err := l.router.FindRoute(res.Request)
+	if res.StatusCode == http.StatusRequestURITooLong {
+		return l.judgeUnlisted(res, body)
+	}
+	if errors.Is(err, routers.ErrPathNotFound) || errors.Is(err, routers.ErrMethodNotAllowed) {
+		return l.judgeUnlisted(res, body)
+	}
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.seen[route.Operation.OperationID+" "+strconv.Itoa(res.StatusCode)] = true
+	l.mu.Unlock()
+	input := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: res.Request, PathParams: params, Route: route},
+		Status:                 res.StatusCode, Header: res.Header,
+		Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
+	}
+	input.SetBodyBytes(body)
+	return openapi3filter.ValidateResponse(res.Request.Context(), input)
+}
+
+// judgeUnlisted: what is no operation is a problem of the closed list.
+func (l *ledger) judgeUnlisted(res *http.Response, body []byte) error {
+	switch {
+	case res.Request.Method == http.MethodOptions && res.StatusCode == http.StatusNoContent:
+		return nil
+	case !slices.Contains([]int{404, 405, 414}, res.StatusCode):
+		return errors.New("no operation, and neither 404 nor 405 nor 414")
+	}
+	value, err := decodeAny(body)
+	if err != nil {
+		return err
+	}
+	return l.doc.Components.Schemas["Problem"].Value.VisitJSON(value)
+}
+
+// missing lists the documented answers that nothing has produced.
+func (l *ledger) missing() []string {
+	var missing []string
+	for _, item := range l.doc.Paths.Map() {
+		for _, op := range item.Operations() {
+			for status := range op.Responses.Map() {
+				if key := op.OperationID + " " + status; !l.seen[key] {
+					missing = append(missing, key)
+				}
+			}
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}
+
+// TestContractBothWays drives every operation to every status that openapi.yaml
+// gives it, and holds every answer on the way against it.
+func TestContractBothWays(t *testing.T) {
+	t.Parallel()
+	book := newLedger(t)
+	h := newHouse(t, settings{})
+	h.heard = book.hear
+	alice, bob := h.token("alice"), h.token("bob")
+
+	t.Log("what works")
+	created := h.post("/checkout", alice, `{"plan":"pro","quantity":3,"locale":"de",
+		"success_url":"https://app.example.com/done?s={CHECKOUT_SESSION_ID}","metadata":{"ref":"42"}}`)
+	want(t, created, http.StatusCreated, "")
+	id := created.text(t, "id")
+	if got := created.header.Get("Location"); got != "/checkout/"+id {
+		t.Errorf("Location: got %q", got)
+	}
+	for _, body := range []string{
+		`{"plan":"tshirt","promotion_code":"WELCOME10"}`, `{"plan":"save-card"}`,
+		`{"plan":"embedded","return_url":"https://app.example.com/back?s={CHECKOUT_SESSION_ID}"}`,
+	} {
+		want(t, h.post("/checkout", alice, body), http.StatusCreated, "")
+	}
+	want(t, h.get("/checkout/"+id, alice), http.StatusOK, "")
+	h.control(http.MethodPost, "checkout/"+id+"/complete", "{}")
+	want(t, h.get("/checkout/"+id, alice), http.StatusOK, "")
+	want(t, h.post("/portal", alice, ""), http.StatusCreated, "")
+	want(t, h.post("/portal", alice, `{"return_url":"https://app.example.com/x","locale":"en-AU"}`), http.StatusCreated, "")
+	want(t, h.get("/healthz", ""), http.StatusOK, "")
+	want(t, h.get("/readyz", ""), http.StatusOK, "")
+	want(t, h.get("/openapi.yaml", ""), http.StatusOK, "")
+	want(t, h.post("/dev/token", "", `{"sub":"alice"}`), http.StatusCreated, "")
+
+	t.Log("what is refused")
+	member := h.mint(devissuer.Claims{Subject: "carol", Org: "org_1", Role: "reader"})
+	for _, path := range []string{"/checkout", "/portal", "/dev/token"} {
+		body := func(text string) response { return h.post(path, alice, text) }
+		want(t, body("{"), 400, "malformed_request")
+		want(t, body(strings.Repeat(" ", 64<<10)+"{}"), 413, "payload_too_large")
+		want(t, h.send(request{method: "POST", path: path, token: alice, body: "a=b", contentType: "text/plain"}), 415, "unsupported_media_type")
+	}
+	want(t, h.post("/checkout", alice, `{"plan":"no such"}`), 422, "catalog_not_allowed")
+	want(t, h.post("/portal", alice, `{"return_url":"https://evil.example/"}`), 422, "redirect_not_allowed")
+	want(t, h.post("/dev/token", "", `{"sub":""}`), 422, "validation_failed")
+	for _, r := range operations(id) {
+		want(t, h.send(r.with("")), 401, "unauthenticated")
+		want(t, h.send(r.with(member)), 403, "forbidden")
+	}
+	want(t, h.get("/checkout/"+id, bob), 404, "not_found")
+	want(t, h.get("/checkout/"+id+"?expand=customer", alice), 400, "malformed_request")
+
+	t.Log("what goes wrong behind us")
+	for _, r := range operations(id) {
+		h.control(http.MethodPost, "faults", `{"operation":"*","kind":"garbage_200"}`)
+		want(t, h.send(r.with(alice)), 502, "upstream_error")
+		h.control(http.MethodDelete, "faults", "")
+		h.control(http.MethodPost, "faults", `{"operation":"*","kind":"rate_limit"}`)
+		want(t, h.send(r.with(alice)), 503, "overloaded")
+		h.control(http.MethodDelete, "faults", "")
+		h.breakAuth = true
+		want(t, h.send(r.with(alice)), 500, "internal")
+		h.breakAuth = false
+		want(t, h.send(r.with(alice)), r.success, "")
+	}
+	h.ready = errors.New("not yet")
+	want(t, h.get("/readyz", ""), 503, "dependency_unavailable")
+
+	t.Log("what takes too long")
+	slow := newHouse(t, settings{requestTimeout: 400 * time.Millisecond})
+	slow.heard = book.hear
+	slowID := slow.post("/checkout", slow.token("alice"), `{"plan":"pro"}`).text(t, "id")
+	for _, r := range operations(slowID) {
+		slow.control(http.MethodPost, "faults", `{"operation":"*","kind":"delay","delay":"5s"}`)
+		want(t, slow.send(r.with(slow.token("alice"))), 504, "upstream_timeout")
+		slow.control(http.MethodDelete, "faults", "")
+	}
+
+	t.Log("what is no operation")
+	for _, r := range []request{
+		{method: "GET", path: "/nope"},
+		{method: "GET", path: "/checkout"},
+		{method: "DELETE", path: "/portal"},
+		{method: "GET", path: "/checkout/"},
+		{method: "GET", path: "/metrics"},
+		{method: "GET", path: "/checkout/x/y"},
+		{method: "GET", path: "/checkout/" + strings.Repeat("a", 5000)},
+	} {
+		if res := h.send(r); res.status < 404 {
+			t.Errorf("%s %s: got %d", r.method, r.path, res.status)
+		}
+	}
+	if diff := cmp.Diff([]string(nil), book.missing()); diff != "" {
+		t.Errorf("openapi.yaml documents what no request produced (-want +got):\n%s", diff)
+	}
+}
+
+type operation struct {
+	request
+	success int
+}
+
+// operations are the ones that need a caller and Stripe.
+func operations(id string) []operation {
+	return []operation{
+		{request{method: "POST", path: "/checkout", body: `{"plan":"tshirt"}`}, 201},
+		{request{method: "GET", path: "/checkout/" + id}, 200},
+		{request{method: "POST", path: "/portal"}, 201},
+	}
+}
+
+func (o operation) with(token string) request {
+	o.token = token
+	return o.request
+}
+
+func want(t *testing.T, r response, status int, code string) {
+	t.Helper()
+	if r.status != status {
+		t.Errorf("got %d, want %d: %s", r.status, status, r.body)
+		return
+	}
+	if code != "" && r.text(t, "code") != code {
+		t.Errorf("got code %q, want %q", r.text(t, "code"), code)
+	}
+}
+
+// TestContractLedgerCanFail holds the judge itself to account.
+func TestContractLedgerCanFail(t *testing.T) {
+	t.Parallel()
+	book := newLedger(t)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://x/healthz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := http.Header{"Content-Type": {"application/json"}, "X-Request-Id": {"x"}, "Cache-Control": {"no-store"}}
+	for name, res := range map[string]*http.Response{
+		"a status that is not listed": {Request: req, StatusCode: 418, Header: good},
+		"a header that is missing":    {Request: req, StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}},
+	} {
+		if book.judge(res, []byte(`{"status":"ok"}`)) == nil {
+			t.Errorf("%s was let through", name)
+		}
+	}
+	ok := &http.Response{Request: req, StatusCode: http.StatusOK, Header: good}
+	if book.judge(ok, []byte(`{"status":7}`)) == nil {
+		t.Error("a body of another type was let through")
+	}
+	if err := book.judge(ok, []byte(`{"status":"ok"}`)); err != nil {
+		t.Errorf("a good answer was refused: %v", err)
+	}
+	if len(book.missing()) < 20 {
+		t.Errorf("most answers are missing at this point, and only %v are listed", book.missing())
+	}
+}

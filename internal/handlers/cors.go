@@ -1,0 +1,59 @@
+package handlers
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/labstack/echo/v4"
+)
+
+const (
+	corsMethods = "GET, POST, PATCH, OPTIONS"
+	corsHeaders = "Authorization, Content-Type, Idempotency-Key, X-CSRF, X-Request-Id, traceparent"
+	corsExposed = "Location, Retry-After, X-Request-Id, Idempotency-Replayed"
+	corsMaxAge  = "600"
+)
+
+// cors lets pages of the listed origins call. The origin is compared whole and
+// never reflected unless it is on the list; preflights are answered before
+// anything else is looked at, since browsers send them without credentials.
+func (s *server) cors(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		req, h := c.Request(), c.Response().Header()
+		h.Add(echo.HeaderVary, echo.HeaderOrigin)
+		origins := req.Header.Values(echo.HeaderOrigin)
+		allowed := len(origins) == 1 && s.originAllowed(origins[0])
+		if allowed {
+			h.Set(echo.HeaderAccessControlAllowOrigin, origins[0])
+			h.Set(echo.HeaderAccessControlAllowCredentials, "true")
+		}
+		// A path without routes has no Allow value, and no preflight either.
+		_, known := c.Get(echo.ContextKeyHeaderAllow).(string)
+		if req.Method == http.MethodOptions && known && req.Header.Get(echo.HeaderAccessControlRequestMethod) != "" {
+			if allowed {
+				h.Set(echo.HeaderAccessControlAllowMethods, corsMethods)
+				h.Set(echo.HeaderAccessControlAllowHeaders, corsHeaders)
+				h.Set(echo.HeaderAccessControlMaxAge, corsMaxAge)
+			}
+			return c.NoContent(http.StatusNoContent)
+		}
+		if allowed {
+			h.Set(echo.HeaderAccessControlExposeHeaders, corsExposed)
+		}
+		return next(c)
+	}
+}
+
+func (s *server) originAllowed(origin string) bool {
+	return slices.Contains(s.o.Origins, origin) || s.o.LoopbackOrigins && isLoopbackOrigin(origin)
+}
+
+// isLoopbackOrigin accepts http or https on this machine, on any port.
+func isLoopbackOrigin(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Scheme+"://"+u.Host != origin {
+		return false
+	}
+	return slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname())
+}

@@ -1,0 +1,132 @@
+package handlers
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"till/internal/problem"
+)
+
+const (
+	maxBody  = 64 << 10
+	maxDepth = 16
+)
+
+// bodyRule says whether a request may come without a body.
+type bodyRule bool
+
+const (
+	required bodyRule = false
+	optional bodyRule = true
+)
+
+// decode reads one JSON object into req. echo's Bind is not used: it takes
+// forms and XML, lets the body override the path, the last of two equal keys
+// win, and anything follow the object.
+func decode(r *http.Request, rule bodyRule, req any) error {
+	if err := noQuery(r); err != nil {
+		return err
+	}
+	if r.ContentLength == 0 {
+		if rule == optional {
+			return nil
+		}
+		return malformed("", "a JSON object is required")
+	}
+	if err := mediaType(r.Header); err != nil {
+		return err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return problem.New(problem.PayloadTooLarge, err)
+	}
+	if err != nil {
+		return problem.New(problem.MalformedRequest, err)
+	}
+	if err := scan(body); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, req, json.RejectUnknownMembers(true)); err != nil {
+		return unmarshalProblem(err)
+	}
+	return nil
+}
+
+// mediaType accepts application/json, in UTF-8 (RFC 8259 knows no other).
+func mediaType(h http.Header) error {
+	values := h.Values("Content-Type")
+	if len(values) != 1 {
+		return problem.New(problem.UnsupportedMediaType, nil)
+	}
+	kind, params, err := mime.ParseMediaType(values[0])
+	if err != nil || kind != "application/json" {
+		return problem.New(problem.UnsupportedMediaType, err)
+	}
+	for name, value := range params {
+		if name != "charset" || !strings.EqualFold(value, "utf-8") {
+			return problem.New(problem.UnsupportedMediaType, nil)
+		}
+	}
+	return nil
+}
+
+// scan reads the tokens once before anything is decoded: too deep nesting, equal
+// keys, text after the object, and null are refused. Null is nothing a field can
+// be, and taking it for "absent" would make a mistyped form use a default.
+func scan(body []byte) error {
+	d := jsontext.NewDecoder(strings.NewReader(string(body)))
+	for {
+		token, err := d.ReadToken()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return syntaxProblem(err)
+		}
+		if token.Kind() == 'n' {
+			return malformed(string(d.StackPointer()), "must not be null; leave it out")
+		}
+		if d.StackDepth() > maxDepth {
+			return malformed("", "is nested too deeply")
+		}
+	}
+	return nil
+}
+
+func syntaxProblem(err error) error {
+	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok && errors.Is(err, jsontext.ErrDuplicateName) {
+		return malformed(string(e.JSONPointer), "is there twice")
+	}
+	return problem.New(problem.MalformedRequest, err)
+}
+
+func unmarshalProblem(err error) error {
+	e, ok := errors.AsType[*json.SemanticError](err)
+	switch {
+	case !ok:
+		return problem.New(problem.MalformedRequest, err)
+	case errors.Is(err, json.ErrUnknownName):
+		return malformed(string(e.JSONPointer), "is not a field of this request")
+	default:
+		return malformed(string(e.JSONPointer), "has a value of the wrong type")
+	}
+}
+
+func malformed(pointer, detail string) error {
+	return problem.At(problem.MalformedRequest, pointer, detail)
+}
+
+// noQuery refuses query parameters where none has a meaning: one that is
+// ignored today (customer=…) must not begin to work tomorrow.
+func noQuery(r *http.Request) error {
+	if r.URL.RawQuery != "" || r.URL.ForceQuery {
+		return problem.New(problem.MalformedRequest, errors.New("query parameters on a route without any"))
+	}
+	return nil
+}

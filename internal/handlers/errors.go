@@ -1,0 +1,91 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/labstack/echo/v4"
+
+	"till/internal/auth"
+	"till/internal/problem"
+)
+
+// document is RFC 9457's problem details.
+type document struct {
+	Type      string          `json:"type"`
+	Title     string          `json:"title"`
+	Status    int             `json:"status"`
+	Code      problem.Code    `json:"code"`
+	RequestID string          `json:"request_id"`
+	Errors    []problem.Field `json:"errors,omitempty"`
+}
+
+// writeError is the only place that writes an error.
+func (s *server) writeError(err error, c echo.Context) {
+	p := asProblem(err)
+	eventOf(c).problem(p)
+	if c.Response().Committed {
+		return
+	}
+	h := c.Response().Header()
+	if after := retryAfter(p); after > 0 {
+		h.Set(echo.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(after.Seconds()))))
+	}
+	if p.Code == problem.Unauthenticated {
+		h.Set(echo.HeaderWWWAuthenticate, challenge(err))
+	}
+	if p.Code == problem.PayloadTooLarge {
+		// The rest of the body is not read, so the connection cannot go on.
+		h.Set(echo.HeaderConnection, "close")
+	}
+	body, _ := json.Marshal(document{
+		Type: "urn:till:problem:" + string(p.Code), Title: p.Code.Title(), Status: p.Code.Status(),
+		Code: p.Code, RequestID: eventOf(c).id, Errors: p.Fields,
+	})
+	if err := c.Blob(p.Code.Status(), "application/problem+json", append(body, '\n')); err != nil {
+		s.o.Logger.DebugContext(c.Request().Context(), "the caller has gone", "error", err)
+	}
+}
+
+// retryAfter is what to send; every 503 says when to come back.
+func retryAfter(p *problem.Error) time.Duration {
+	if p.RetryAfter == 0 && p.Code.Status() == http.StatusServiceUnavailable {
+		return time.Second
+	}
+	return p.RetryAfter
+}
+
+// asProblem gives every error a code. What nobody gave one is internal.
+func asProblem(err error) *problem.Error {
+	if p, ok := errors.AsType[*problem.Error](err); ok {
+		return p
+	}
+	if e, ok := errors.AsType[*echo.HTTPError](err); ok {
+		switch e.Code {
+		case http.StatusNotFound:
+			return problem.New(problem.NotFound, nil)
+		case http.StatusMethodNotAllowed:
+			return problem.New(problem.MethodNotAllowed, nil)
+		}
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return problem.New(problem.UpstreamTimeout, err)
+	}
+	return problem.New(problem.Internal, err)
+}
+
+func challenge(err error) string {
+	if r, ok := errors.AsType[*auth.Rejection](err); ok {
+		return r.Challenge()
+	}
+	return "Bearer"
+}
+
+func notReady(err error) error {
+	return &problem.Error{Code: problem.DependencyUnavailable, RetryAfter: time.Second, Err: err}
+}

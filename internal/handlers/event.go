@@ -1,0 +1,121 @@
+package handlers
+
+import (
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"till/internal/auth"
+	"till/internal/problem"
+)
+
+const headerRequestID = "X-Request-Id"
+
+// event is what one request is remembered by: one line in the log.
+type event struct {
+	id     string
+	failed *problem.Error
+}
+
+const eventKey = "till.event"
+
+func eventOf(c echo.Context) *event {
+	if e, ok := c.Get(eventKey).(*event); ok {
+		return e
+	}
+	return &event{}
+}
+
+func (e *event) problem(p *problem.Error) { e.failed = p }
+
+// event gives the request its id, and writes its line and its metrics at the end.
+func (s *server) event(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start, req := time.Now(), c.Request()
+		e := &event{id: req.Header.Get(headerRequestID)}
+		if !validRequestID(e.id) {
+			e.id = rand.Text()
+		}
+		c.Set(eventKey, e)
+		c.Response().Header().Set(headerRequestID, e.id)
+		if err := next(c); err != nil {
+			s.writeError(err, c)
+		}
+		took, status := time.Since(start), c.Response().Status
+		route := s.metrics.observe(req.Method, c.Path(), status, took)
+		attrs := []slog.Attr{
+			slog.String("request_id", e.id), slog.String("method", methodLabel(req.Method)), slog.String("route", route),
+			slog.Int("status", status), slog.Float64("seconds", took.Seconds()),
+		}
+		level := slog.LevelInfo
+		if isProbe(route) && e.failed == nil {
+			level = slog.LevelDebug
+		}
+		if e.failed != nil {
+			attrs = append(attrs, slog.String("code", string(e.failed.Code)))
+			attrs = append(attrs, cause(e.failed)...)
+			if status >= 500 {
+				level = slog.LevelError
+			}
+		}
+		s.o.Logger.LogAttrs(req.Context(), level, "request", attrs...)
+		return nil
+	}
+}
+
+// isProbe: load balancers ask every few seconds, and a yes is no news.
+func isProbe(route string) bool { return route == "/healthz" || route == "/readyz" }
+
+func cause(p *problem.Error) []slog.Attr {
+	if r, ok := errors.AsType[*auth.Rejection](p); ok {
+		return []slog.Attr{slog.String("reason", string(r.Reason))}
+	}
+	if p.Err == nil {
+		return nil
+	}
+	return []slog.Attr{slog.String("error", p.Err.Error())}
+}
+
+// validRequestID accepts what can go into a log and a header as it is.
+func validRequestID(id string) bool {
+	if len(id) < 1 || len(id) > 128 {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// guard turns a panic into a 500: the connection and the process go on.
+func (s *server) guard(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			if r := recover(); r != nil {
+				s.metrics.panics.Inc()
+				s.o.Logger.ErrorContext(c.Request().Context(), "panic", "value", r, "stack", string(debug.Stack()))
+				err = problem.New(problem.Internal, errors.New("panic"))
+			}
+		}()
+		return next(c)
+	}
+}
+
+// headers are on every answer; pages of the development server set their own
+// content security policy over this one.
+func (s *server) headers(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set(echo.HeaderCacheControl, "no-store")
+		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
+		h.Set(echo.HeaderReferrerPolicy, "no-referrer")
+		h.Set(echo.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
+		return next(c)
+	}
+}

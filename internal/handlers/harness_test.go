@@ -1,0 +1,343 @@
+package handlers_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"till"
+	"till/internal/auth"
+	"till/internal/auth/devissuer"
+	"till/internal/billing"
+	"till/internal/catalog"
+	"till/internal/customers"
+	"till/internal/handlers"
+	"till/internal/redirect"
+	"till/internal/sandbox"
+	"till/internal/secret"
+	"till/internal/store"
+	"till/internal/stripeclient"
+	"till/internal/telemetry"
+	"till/web"
+)
+
+const (
+	publicURL = "https://billing.example.com"
+	appOrigin = "https://app.example.com"
+)
+
+// house is the whole service on a real sandbox, a real database and real tokens;
+// only the listener is a test's.
+type house struct {
+	t        *testing.T
+	url      string
+	sandbox  *httptest.Server
+	issuer   *devissuer.Issuer
+	registry *prometheus.Registry
+	logs     *safeBuffer
+	// ready is what /readyz says; nil is ready.
+	ready error
+	// breakAuth makes the authenticator panic, as no code of ours should.
+	breakAuth bool
+	heard     func(operation string, res *http.Response, body []byte)
+}
+
+type settings struct {
+	requestTimeout time.Duration
+	stripeBase     func(sandboxURL string) string
+}
+
+func newHouse(t *testing.T, set settings) *house {
+	t.Helper()
+	h := &house{t: t, registry: prometheus.NewRegistry(), logs: &safeBuffer{}}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	fake, err := sandbox.New(sandbox.Options{})
+	must(err)
+	h.sandbox = httptest.NewServer(fake.Handler())
+	t.Cleanup(h.sandbox.Close)
+	h.issuer, err = devissuer.New(publicURL, "till", time.Now)
+	must(err)
+	logger := slog.New(slog.NewJSONHandler(h.logs, nil))
+
+	db, err := store.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "till.db"), nil)
+	must(err)
+	t.Cleanup(func() { _ = db.Close() })
+	base := h.sandbox.URL
+	if set.stripeBase != nil {
+		base = set.stripeBase(base)
+	}
+	client, err := stripeclient.New(stripeclient.Options{
+		Key: secret.New("sk_test_canarykey"), BaseURL: base, Metrics: h.registry,
+		URLHosts: []string{strings.TrimPrefix(h.sandbox.URL, "http://")},
+	})
+	must(err)
+	t.Cleanup(client.Close)
+	verifier, err := auth.New([]auth.Issuer{{
+		Issuer: publicURL, Audience: []string{"till"}, StaticJWKS: h.issuer.JWKS(),
+		Org: auth.Org{Claim: "org_id", RoleClaim: "org_role", BillingRoles: []string{"owner"}},
+	}}, auth.Options{Metrics: h.registry, Logger: logger})
+	must(err)
+	redirects, err := redirect.New(redirect.Options{
+		Allow: []string{appOrigin, "https://shop.example.com/pay/"}, Default: appOrigin + "/account",
+	})
+	must(err)
+	plans := catalog.New(testPlans(), []catalog.Portal{{Name: "default"}})
+	mapping, err := customers.New(db, client, h.registry, customers.Options{Version: client.Version()})
+	must(err)
+	gate := billing.NewGate(billing.GateOptions{
+		Stripe: client, Accounts: db, Catalog: plans, Fingerprint: "test", Logger: logger,
+	})
+	service, err := billing.New(billing.Options{
+		Gate: gate, Catalog: plans, Customers: mapping, Redirects: redirects, Stripe: client, Metrics: h.registry,
+	})
+	must(err)
+	surface, err := handlers.New(handlers.Options{
+		Service: service, Auth: authenticator{h, verifier}, Ready: func() error { return h.ready },
+		Origins: []string{appOrigin}, OpenAPI: till.OpenAPI, Metrics: h.registry, Logger: logger,
+		RequestTimeout: set.requestTimeout,
+		Dev: &handlers.Dev{
+			Mint: func(r handlers.DevTokenRequest) (string, time.Time, error) {
+				return h.issuer.Mint(devissuer.Claims{Subject: r.Subject})
+			},
+			WellKnown: h.issuer.Handler(), Demo: web.Handler(),
+		},
+	})
+	must(err)
+	server := httptest.NewServer(surface)
+	t.Cleanup(server.Close)
+	h.url = server.URL
+
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- gate.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("the gate: %v", err)
+		}
+	})
+	for !gate.Ready() {
+		select {
+		case err := <-ended:
+			t.Fatalf("the gate did not open: %v", err)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return h
+}
+
+func testPlans() []catalog.Plan {
+	everything := []catalog.Field{
+		catalog.FieldQuantity, catalog.FieldSuccessURL, catalog.FieldCancelURL, catalog.FieldLocale,
+		catalog.FieldPromotionCode, catalog.FieldMetadata,
+	}
+	many := &catalog.Quantity{Default: 1, Min: 1, Max: 50}
+	return []catalog.Plan{
+		{
+			Name: "pro", Mode: catalog.ModeSubscription, Accepts: everything,
+			LineItems: []catalog.LineItem{{Price: catalog.PriceRef{LookupKey: "pro_monthly"}, Quantity: many}},
+			Params:    catalog.Params{"subscription_data": catalog.Params{"trial_period_days": int64(14)}, "allow_promotion_codes": true},
+		},
+		{
+			Name: "tshirt", Mode: catalog.ModePayment, Accepts: everything,
+			LineItems: []catalog.LineItem{{Price: catalog.PriceRef{ID: "price_tshirt"}, Quantity: many}},
+		},
+		{Name: "save-card", Mode: catalog.ModeSetup, Params: catalog.Params{"currency": "usd"}},
+		{
+			Name: "embedded", Mode: catalog.ModePayment, Accepts: []catalog.Field{catalog.FieldReturnURL},
+			LineItems: []catalog.LineItem{{Price: catalog.PriceRef{LookupKey: "tshirt"}}},
+			Params:    catalog.Params{"ui_mode": "embedded"},
+		},
+	}
+}
+
+type authenticator struct {
+	h    *house
+	real handlers.Authenticator
+}
+
+func (a authenticator) Authenticate(r *http.Request) (auth.Principal, error) {
+	if a.h.breakAuth {
+		panic("broken on purpose")
+	}
+	return a.real.Authenticate(r)
+}
+
+func (h *house) token(subject string) string {
+	h.t.Helper()
+	return h.mint(devissuer.Claims{Subject: subject})
+}
+
+func (h *house) mint(c devissuer.Claims) string {
+	h.t.Helper()
+	token, _, err := h.issuer.Mint(c)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return token
+}
+
+// request is one request; zero members are left out.
+type request struct {
+	method, path, token, body string
+	contentType               string
+	header                    http.Header
+}
+
+type response struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// send sends r and returns what came back.
+func (h *house) send(r request) response {
+	h.t.Helper()
+	req, err := http.NewRequestWithContext(h.t.Context(), r.method, h.url+r.path, strings.NewReader(r.body))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for name, values := range r.header {
+		req.Header[name] = values
+	}
+	if r.token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
+	if r.contentType == "" && r.body != "" {
+		r.contentType = "application/json"
+	}
+	if r.contentType != "" {
+		req.Header.Set("Content-Type", r.contentType)
+	}
+	res, err := noRedirects.Do(req)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if h.heard != nil {
+		h.heard(r.method+" "+r.path, res, body)
+	}
+	return response{res.StatusCode, res.Header, body}
+}
+
+var noRedirects = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
+// post is a POST with a JSON body.
+func (h *house) post(path, token, body string) response {
+	h.t.Helper()
+	return h.send(request{method: http.MethodPost, path: path, token: token, body: body})
+}
+
+func (h *house) get(path, token string) response {
+	h.t.Helper()
+	return h.send(request{method: http.MethodGet, path: path, token: token})
+}
+
+// member returns one member of the JSON object in the body.
+func (r response) member(t *testing.T, name string) any {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal(r.body, &m); err != nil {
+		t.Fatalf("%d %s: %v", r.status, r.body, err)
+	}
+	return m[name]
+}
+
+func (r response) text(t *testing.T, name string) string {
+	t.Helper()
+	s, _ := r.member(t, name).(string)
+	return s
+}
+
+// control calls the sandbox's own interface.
+func (h *house) control(method, path, body string) []byte {
+	h.t.Helper()
+	req, err := http.NewRequestWithContext(h.t.Context(), method, h.sandbox.URL+"/sandbox/v1/"+path, strings.NewReader(body))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode >= 300 {
+		h.t.Fatalf("%s %s: %d %s %v", method, path, res.StatusCode, answer, err)
+	}
+	return answer
+}
+
+// stripeCalls counts what has reached the sandbox so far.
+func (h *house) stripeCalls(operation string) int {
+	h.t.Helper()
+	var journal struct {
+		Data []struct {
+			Operation string `json:"operation"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(h.control(http.MethodGet, "requests", ""), &journal); err != nil {
+		h.t.Fatal(err)
+	}
+	n := 0
+	for _, r := range journal.Data {
+		if operation == "" || r.Operation == operation {
+			n++
+		}
+	}
+	return n
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func decodeAny(body []byte) (any, error) {
+	var v any
+	err := json.Unmarshal(body, &v)
+	return v, err
+}
+
+// expose is the text that a scraper would get.
+func expose(reg *prometheus.Registry) (string, error) {
+	rec := httptest.NewRecorder()
+	telemetry.MetricsHandler(reg).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if rec.Code != http.StatusOK {
+		return "", fmt.Errorf("scrape: %d", rec.Code)
+	}
+	return rec.Body.String(), nil
+}

@@ -1,0 +1,278 @@
+package handlers_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
+
+	"till/internal/auth/devissuer"
+)
+
+// TestHostileBodies sends every line of testdata/bodies.txt: the answer is the
+// one that the line says, and Stripe hears of none.
+func TestHostileBodies(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, settings{})
+	alice := h.token("alice")
+	before := h.stripeCalls("")
+	rows := 0
+	for i, line := range lines(t, "testdata/bodies.txt") {
+		head, body, ok := strings.Cut(line, " | ")
+		expect := strings.Fields(head)
+		if !ok || len(expect) != 3 {
+			t.Fatalf("line %d cannot be read: %s", i, line)
+		}
+		rows++
+		body = unescape(body)
+		res := h.post("/checkout", alice, body)
+		got := fmt.Sprintf("%d %s %s", res.status, res.text(t, "code"), res.pointer(t))
+		want := fmt.Sprintf("%s %s %s", expect[0], expect[1], strings.TrimPrefix(unescape(expect[2]), "-"))
+		if expect[2] == "~" {
+			got, want = strings.Join(strings.Fields(got)[:2], " "), strings.Join(expect[:2], " ")
+		}
+		if got != want {
+			t.Errorf("%q\n got %s\nwant %s", body, got, want)
+		}
+	}
+	if rows < 100 {
+		t.Errorf("only %d rows were read", rows)
+	}
+	if after := h.stripeCalls(""); after != before {
+		t.Errorf("%d calls reached Stripe", after-before)
+	}
+	t.Logf("%d bodies refused, as their lines say", rows)
+}
+
+func lines(t *testing.T, file string) map[int]string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[int]string{}
+	for i, line := range strings.Split(string(data), "\n") {
+		if line != "" && !strings.HasPrefix(line, "#") {
+			rows[i+1] = line
+		}
+	}
+	return rows
+}
+
+var byteEscape = regexp.MustCompile(`\\x[0-9a-f]{2}`)
+
+func unescape(s string) string {
+	return byteEscape.ReplaceAllStringFunc(s, func(e string) string {
+		n, _ := strconv.ParseUint(e[2:], 16, 8)
+		return string([]byte{byte(n)})
+	})
+}
+
+// pointer is the first member that the problem names.
+func (r response) pointer(t *testing.T) string {
+	t.Helper()
+	var doc struct {
+		Errors []struct {
+			Pointer string `json:"pointer"`
+		} `json:"errors"`
+	}
+	if err := json.Unmarshal(r.body, &doc); err != nil {
+		t.Fatal(err)
+	}
+	if len(doc.Errors) == 0 {
+		return ""
+	}
+	return doc.Errors[0].Pointer
+}
+
+func TestDepthAndSizeAreBounded(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, settings{})
+	alice := h.token("alice")
+	before := h.stripeCalls("")
+	for _, row := range []struct {
+		name, body string
+		status     int
+	}{
+		{"depth 17", `{"flow":` + strings.Repeat(`{"a":`, 16) + `1` + strings.Repeat(`}`, 17), 400},
+		{"depth 10,000", strings.Repeat(`[`, 10_000), 400},
+		{"64 KiB of nesting", strings.Repeat(`[`, 64<<10), 400},
+		{"64 KiB and one byte", strings.Repeat(" ", 64<<10) + " ", 413},
+		{"1 MiB of spaces before {}", strings.Repeat(" ", 1<<20) + "{}", 413},
+		{"a string of 1 MiB", `{"locale":"` + strings.Repeat("a", 1<<20) + `"}`, 413},
+	} {
+		if res := h.post("/portal", alice, row.body); res.status != row.status {
+			t.Errorf("%s: got %d, want %d", row.name, res.status, row.status)
+		}
+	}
+	if after := h.stripeCalls(""); after != before {
+		t.Errorf("%d calls reached Stripe", after-before)
+	}
+}
+
+func TestMediaTypes(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, settings{})
+	alice := h.token("alice")
+	for _, row := range []struct {
+		contentType string
+		status      int
+	}{
+		{"application/json", 201},
+		{"application/json; charset=utf-8", 201},
+		{"application/json;charset=UTF-8", 201},
+		{"APPLICATION/JSON", 201},
+		{"application/json; charset=utf-16", 415},
+		{"application/json; charset=latin1", 415},
+		{"application/json; boundary=x", 415},
+		{"text/plain", 415},
+		{"text/json", 415},
+		{"application/x-www-form-urlencoded", 415},
+		{"multipart/form-data; boundary=x", 415},
+		{"application/xml", 415},
+		{"application/merge-patch+json", 415},
+		{"application/problem+json", 415},
+		{"json", 415},
+		{"application/json, text/plain", 415},
+		{";", 415},
+	} {
+		res := h.send(request{method: "POST", path: "/checkout", token: alice, body: `{"plan":"tshirt"}`, contentType: row.contentType})
+		if res.status != row.status {
+			t.Errorf("%q: got %d, want %d", row.contentType, res.status, row.status)
+		}
+	}
+	two := h.send(request{
+		method: "POST", path: "/checkout", token: alice, body: `{"plan":"tshirt"}`,
+		header: http.Header{"content-type": {"application/json", "text/plain"}},
+	})
+	if two.status != 415 {
+		t.Errorf("two content types: got %d", two.status)
+	}
+}
+
+// TestEveryBadCredentialLooksTheSame: the reason is in the metric, and the
+// caller learns nothing but that it was not accepted.
+func TestEveryBadCredentialLooksTheSame(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, settings{})
+	good := h.token("alice")
+	other, err := devissuer.New("https://other.example.com", "till", clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, _, err := other.Mint(devissuer.Claims{Subject: "alice"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	requestID := http.Header{"X-Request-Id": {"same"}}
+	var first response
+	for i, token := range []string{"x", good + "x", good[:len(good)-4], stranger, "a.b.c", strings.Repeat("a", 8193)} {
+		for _, o := range operations("cs_test_1") {
+			r := o.with(token)
+			r.header = requestID.Clone()
+			res := h.send(r)
+			res.header.Del("Date")
+			if i == 0 && first.status == 0 {
+				first = res
+			}
+			if diff := cmp.Diff([]any{401, string(first.body), first.header}, []any{res.status, string(res.body), res.header}); diff != "" {
+				t.Errorf("token %d on %s differs (-first +this):\n%s", i, o.path, diff)
+			}
+		}
+	}
+	if got := first.header.Get("Www-Authenticate"); got != `Bearer error="invalid_token"` {
+		t.Errorf("challenge: %q", got)
+	}
+	if got := h.get("/checkout/x", "").header.Get("Www-Authenticate"); got != "Bearer" {
+		t.Errorf("challenge without a credential: %q", got)
+	}
+	if n := h.stripeCalls("customers.create"); n != 0 {
+		t.Errorf("%d customers were created", n)
+	}
+}
+
+// TestOneOwnersSessionIsUnknownToEveryOther compares whole answers.
+func TestOneOwnersSessionIsUnknownToEveryOther(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, settings{})
+	id := h.post("/checkout", h.token("alice"), `{"plan":"pro"}`).text(t, "id")
+	want(t, h.post("/checkout", h.token("bob"), `{"plan":"pro"}`), 201, "")
+
+	tokens := map[string]string{
+		"another person":             h.token("bob"),
+		"a person without customer":  h.token("dora"),
+		"the person's organisation":  h.mint(devissuer.Claims{Subject: "alice", Org: "org_1", Role: "owner"}),
+		"an organisation named like": h.mint(devissuer.Claims{Subject: "x", Org: "alice", Role: "owner"}),
+		"a name in another case":     h.token("Alice"),
+		"a name with a space":        h.token("alice "),
+	}
+	for name, token := range tokens {
+		ask := func(id string) response {
+			res := h.send(request{method: "GET", path: "/checkout/" + id, token: token, header: http.Header{"X-Request-Id": {"same"}}})
+			res.header.Del("Date")
+			return res
+		}
+		unknown := ask("cs_test_" + strings.Repeat("a", 58))
+		want(t, unknown, 404, "not_found")
+		if diff := cmp.Diff(unknown, ask(id), cmp.AllowUnexported(response{})); diff != "" {
+			t.Errorf("%s can tell the session from an unknown one:\n%s", name, diff)
+		}
+	}
+	want(t, h.get("/checkout/"+id, h.token("alice")), 200, "")
+}
+
+func TestIdsThatAreNoneReachNobody(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, settings{})
+	alice := h.token("alice")
+	want(t, h.post("/checkout", alice, `{"plan":"pro"}`), 201, "")
+	before := h.stripeCalls("")
+	for _, id := range []string{
+		"", ".", "..", "%2e%2e", "cs_test_a%2fexpire", "cs_test_a/expire", "cs_test_a%00", "cs_test_a%20", "cs_test_a'",
+		"cs_test_a;x", "%F0%9F%92%B3", "cs-test", strings.Repeat("a", 256), "%3F", "%23", "{id}", "cs_test_a%0d%0a",
+	} {
+		if res := h.get("/checkout/"+id, alice); res.status != 404 && res.status != 405 {
+			t.Errorf("%q: got %d %s", id, res.status, res.body)
+		}
+	}
+	if after := h.stripeCalls(""); after != before {
+		t.Errorf("%d calls reached Stripe", after-before)
+	}
+}
+
+func TestQueriesAreRefused(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, settings{})
+	alice := h.token("alice")
+	id := h.post("/checkout", alice, `{"plan":"pro"}`).text(t, "id")
+	for _, path := range []string{
+		"/checkout/" + id + "?customer=cus_other", "/checkout/" + id + "?expand[]=customer", "/checkout/" + id + "?",
+		"/checkout/" + id + "?payment_status=paid",
+	} {
+		want(t, h.get(path, alice), 400, "malformed_request")
+	}
+	want(t, h.post("/checkout?plan=pro", alice, `{"plan":"pro"}`), 400, "malformed_request")
+	want(t, h.post("/portal?customer=cus_other", alice, ""), 400, "malformed_request")
+}
+
+func TestPathsAreTakenLiterally(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, settings{})
+	for _, path := range []string{"/portal/", "//portal", "/./portal", "/%70ortal", "/portal%2f", "/PORTAL", "/checkout/..%2fportal", "/portal;x"} {
+		if res := h.post(path, h.token("alice"), ""); res.status != 404 && res.status != 405 {
+			t.Errorf("%s: got %d", path, res.status)
+		}
+	}
+	for _, method := range []string{"GET", "PUT", "PATCH", "DELETE", "HEAD", "TRACE", "WHATEVER"} {
+		res := h.send(request{method: method, path: "/portal", token: h.token("alice")})
+		if res.status != 405 || res.header.Get("Allow") != "OPTIONS, POST" {
+			t.Errorf("%s /portal: got %d, Allow %q", method, res.status, res.header.Get("Allow"))
+		}
+	}
+}

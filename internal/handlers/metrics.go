@@ -1,0 +1,96 @@
+package handlers
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	unmatched   = "unmatched"
+	otherMethod = "other"
+)
+
+type metrics struct {
+	// requests and duration: traffic, errors and latency of each route.
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	// panics: never normal; the log has the stack.
+	panics prometheus.Counter
+	// known holds the methods of each route template.
+	known map[string]map[string]bool
+}
+
+// newMetrics creates every series at once: nothing a client sends can add one.
+func newMetrics(reg prometheus.Registerer, routes []*echo.Route) (*metrics, error) {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "till_http_requests_total",
+			Help: "Requests by route template, method and class of status.",
+		}, []string{"route", "method", "status"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "till_http_request_duration_seconds",
+			Help:    "How long requests took, by route template, method and class of status.",
+			Buckets: []float64{0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 12},
+		}, []string{"route", "method", "status"}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "till_panics_total",
+			Help: "Handlers that panicked; the request was answered with 500.",
+		}),
+		known: map[string]map[string]bool{unmatched: {}},
+	}
+	for _, r := range routes {
+		if m.known[r.Path] == nil {
+			m.known[r.Path] = map[string]bool{}
+		}
+		m.known[r.Path][r.Method] = true
+	}
+	for route, methods := range m.known {
+		m.touch(route, otherMethod, "2xx", "4xx", "5xx")
+		for method := range methods {
+			m.touch(route, method, "2xx", "4xx", "5xx")
+		}
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.panics} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) touch(route, method string, classes ...string) {
+	for _, class := range classes {
+		m.requests.WithLabelValues(route, method, class)
+		m.duration.WithLabelValues(route, method, class)
+	}
+}
+
+// observe counts one request and returns the route it was counted under.
+func (m *metrics) observe(method, path string, status int, took time.Duration) string {
+	methods, ok := m.known[path]
+	if !ok || path == "" {
+		path, methods = unmatched, nil
+	}
+	if !methods[method] {
+		method = otherMethod
+	}
+	class := strconv.Itoa(min(max(status/100, 1), 5)) + "xx"
+	m.requests.WithLabelValues(path, method, class).Inc()
+	m.duration.WithLabelValues(path, method, class).Observe(took.Seconds())
+	return path
+}
+
+// methodLabel keeps methods that somebody made up out of the log.
+func methodLabel(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodOptions, http.MethodTrace, http.MethodConnect:
+		return method
+	default:
+		return otherMethod
+	}
+}
