@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// drainLimit is how long running requests have at the end: more than the longest
+// of them takes.
+const drainLimit = 25 * time.Second
+
+// newServer has a limit on every phase of a connection; net/http has none by
+// itself.
+func newServer(h http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		// Longer than the deadline of a request, so that the answer about it gets out.
+		WriteTimeout:   15 * time.Second,
+		IdleTimeout:    30 * time.Second,
+		MaxHeaderBytes: 16 << 10,
+		// What clients do wrong on the wire is no event of ours.
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+}
+
+// run serves until ctx ends or something that must run has died, then drains
+// and releases everything.
+func (s *service) run(ctx context.Context) error {
+	s.logger.Info("serving", "version", version, "addr", s.publicListener.Addr().String(),
+		"ops_addr", s.opsListener.Addr().String(), "dev", s.cfg.Dev, "livemode", s.stripe.Livemode())
+	g, running := errgroup.WithContext(ctx)
+	// What requests need outlives the signal: it ends when the servers have.
+	needed, release := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error { return served(s.public.Serve(s.publicListener)) })
+	g.Go(func() error { return served(s.ops.Serve(s.opsListener)) })
+	g.Go(func() error { return s.verifier.Run(needed) })
+	g.Go(func() error { return s.gate.Run(needed) })
+	g.Go(func() error {
+		<-running.Done()
+		defer release()
+		// Only a wish to stop leaves time for a pause; after a failure nobody waits.
+		return s.drain(ctx.Err() != nil)
+	})
+	err := g.Wait()
+	s.logger.Info("stopped")
+	return errors.Join(err, s.close())
+}
+
+// drain takes the service out of the load balancer, then lets requests finish.
+func (s *service) drain(orderly bool) error {
+	s.draining.Store(true)
+	if orderly && !s.cfg.Dev {
+		time.Sleep(s.o.drainPause)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
+	defer cancel()
+	err := s.public.Shutdown(ctx)
+	if err != nil {
+		s.logger.Warn("requests were cut off", "error", err)
+		err = s.public.Close()
+	}
+	// Last, so that the end can be watched.
+	return errors.Join(err, s.ops.Close())
+}
+
+func served(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}

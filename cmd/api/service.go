@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"till"
+	"till/internal/auth"
+	"till/internal/billing"
+	"till/internal/catalog"
+	"till/internal/config"
+	"till/internal/customers"
+	"till/internal/handlers"
+	"till/internal/redirect"
+	"till/internal/store"
+	"till/internal/stripeclient"
+	"till/internal/telemetry"
+)
+
+// serveOptions are the flags of serve that are no configuration.
+type serveOptions struct {
+	profiler bool
+	// drainPause is how long the load balancer has to notice that readiness is
+	// off, before the listener closes.
+	drainPause time.Duration
+}
+
+// service is the program as a value: built whole, then run.
+type service struct {
+	cfg    *config.Config
+	o      serveOptions
+	logger *slog.Logger
+	dev    *development
+
+	publicListener, opsListener net.Listener
+	public, ops                 *http.Server
+
+	store    *store.Store
+	stripe   *stripeclient.Client
+	verifier *auth.Verifier
+	gate     *billing.Gate
+	draining atomic.Bool
+}
+
+// newService builds everything and binds both listeners, so that a port in use
+// is an error of the start. Nothing is served yet.
+func newService(ctx context.Context, cfg *config.Config, logger *slog.Logger, o serveOptions) (_ *service, err error) {
+	s := &service{cfg: cfg, o: o, logger: logger}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if err := s.listen(ctx); err != nil {
+		return nil, err
+	}
+	if cfg.Dev {
+		if s.dev, err = develop(cfg, s.publicListener.Addr()); err != nil {
+			return nil, err
+		}
+	}
+	registry := telemetry.NewRegistry(version)
+	if err := s.build(ctx, registry); err != nil {
+		return nil, err
+	}
+	s.ops = newServer(handlers.Ops(telemetry.MetricsHandler(registry), s.ready, o.profiler), logger)
+	// A profile may take longer than an answer of ours.
+	s.ops.WriteTimeout = 0
+	return s, nil
+}
+
+func (s *service) listen(ctx context.Context) (err error) {
+	var lc net.ListenConfig
+	if s.publicListener, err = lc.Listen(ctx, "tcp", s.cfg.Addr); err != nil {
+		return fmt.Errorf("opening the public listener (TILL_ADDR): %w", err)
+	}
+	if s.opsListener, err = lc.Listen(ctx, "tcp", s.cfg.OpsAddr); err != nil {
+		return fmt.Errorf("opening the operations listener (TILL_OPS_ADDR): %w", err)
+	}
+	return nil
+}
+
+// build connects the packages, from the ground up.
+func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err error) {
+	cfg := s.cfg
+	if s.store, err = store.Open(ctx, cfg.Database.URL, nil); err != nil {
+		return err
+	}
+	if s.stripe, err = stripeclient.New(stripeclient.Options{
+		Key: cfg.Stripe.Key, BaseURL: cfg.Stripe.APIBase, Version: cfg.Stripe.Version,
+		URLHosts: s.sessionHosts(), RatePerEndpoint: ratePerReplica(cfg.Limits), Metrics: reg,
+	}); err != nil {
+		return err
+	}
+	if s.verifier, err = auth.New(cfg.Auth.Issuers, auth.Options{Metrics: reg, Logger: s.logger}); err != nil {
+		return err
+	}
+	redirects, err := redirect.New(cfg.Redirects)
+	if err != nil {
+		return err
+	}
+	subjects := customers.SubjectForm(cfg.Stripe.MetadataSubject)
+	found, err := customers.New(s.store, s.stripe, reg, customers.Options{
+		SubjectForm: subjects, Version: s.stripe.Version(),
+	})
+	if err != nil {
+		return err
+	}
+	plans := catalog.New(cfg.Plans, cfg.Portals)
+	s.gate = billing.NewGate(billing.GateOptions{
+		Stripe: s.stripe, Accounts: s.store, Catalog: plans, Account: cfg.Stripe.Account,
+		Livemode: s.stripe.Livemode(), Fingerprint: stripeclient.Fingerprint(cfg.Stripe.Key), Logger: s.logger,
+	})
+	useCases, err := billing.New(billing.Options{
+		Gate: s.gate, Catalog: plans, Customers: found, Redirects: redirects,
+		Stripe: s.stripe, Metrics: reg, SubjectForm: subjects,
+	})
+	if err != nil {
+		return err
+	}
+	surface, err := handlers.New(handlers.Options{
+		Service: useCases, Auth: s.verifier, Ready: s.ready, Origins: cfg.Auth.Origins,
+		LoopbackOrigins: cfg.Dev, OpenAPI: till.OpenAPI, Metrics: reg, Logger: s.logger, Dev: s.dev.routes(),
+	})
+	if err != nil {
+		return err
+	}
+	s.public = newServer(s.dev.mount(surface), s.logger)
+	return nil
+}
+
+// sessionHosts are the hosts that session URLs may have besides Stripe's.
+func (s *service) sessionHosts() []string {
+	if s.dev == nil {
+		return nil
+	}
+	u, err := url.Parse(s.cfg.PublicURL)
+	if err != nil {
+		return nil
+	}
+	return []string{u.Host}
+}
+
+// ratePerReplica is this process's share of what Stripe allows per endpoint.
+func ratePerReplica(l config.Limits) float64 {
+	return float64(l.StripeRPSPerEndpoint) / float64(max(1, l.Replicas))
+}
+
+// ready reports whether requests can be served. What was ready once stays so
+// until it stops: a dependency that is down for all replicas must not leave the
+// load balancer without a target.
+func (s *service) ready() error {
+	switch {
+	case s.draining.Load():
+		return errors.New("shutting down")
+	case !s.verifier.Ready():
+		return errors.New("an issuer's keys are not known yet")
+	case !s.gate.Ready():
+		return errors.New("the Stripe account is not known yet")
+	default:
+		return nil
+	}
+}
+
+// close releases what newService took.
+func (s *service) close() error {
+	var errs []error
+	for _, l := range []net.Listener{s.publicListener, s.opsListener} {
+		// A listener that was served is closed already.
+		if l != nil {
+			if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if s.stripe != nil {
+		s.stripe.Close()
+	}
+	return errors.Join(append(errs, s.dev.close())...)
+}
