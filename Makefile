@@ -36,7 +36,7 @@ spec_of = $$(cd tools/$(1) && GOWORK=off $(GO) mod download $(MOCK_MODULE) && GO
 # --- knobs ----------------------------------------------------------------------------
 # The tests that hold openapi.yaml and the routes together, and where they live.
 OPENAPI_TESTS ?= Contract
-OPENAPI_PACKAGES ?= ./internal/handlers/...
+OPENAPI_PACKAGES ?= . ./internal/handlers/...
 
 FUZZTIME ?= $(if $(filter true,$(CI)),10s,60s)
 TEST_TIMEOUT ?= 5m

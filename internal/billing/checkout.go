@@ -9,6 +9,7 @@ import (
 	"maps"
 
 	"till/internal/catalog"
+	"till/internal/customers"
 	"till/internal/problem"
 )
 
@@ -34,7 +35,7 @@ func (s *Service) CreateCheckout(ctx context.Context, c Caller, req CheckoutRequ
 	session, err := s.o.Stripe.CreateCheckoutSession(ctx, NewSession{
 		IdempotencyKey: rand.Text(),
 		Params:         s.checkoutParams(c, customer, plan, items, ask),
-		Customer:       customer, Livemode: c.owner.Livemode,
+		Customer:       customer.ID, Livemode: c.owner.Livemode,
 	})
 	if err != nil {
 		return CheckoutSession{}, explainCheckout(err, ask)
@@ -80,13 +81,13 @@ func (s *Service) promotion(ctx context.Context, code string) (string, error) {
 
 // checkoutParams fills the plan's template. The template itself is never
 // written to: everything that is changed below the top level is cloned first.
-func (s *Service) checkoutParams(c Caller, customer string, plan catalog.Plan, items []any, ask checkoutAsk) catalog.Params {
+func (s *Service) checkoutParams(c Caller, customer customers.Customer, plan catalog.Plan, items []any, ask checkoutAsk) catalog.Params {
 	p := maps.Clone(plan.Params)
 	if p == nil {
 		p = catalog.Params{}
 	}
 	p["mode"] = string(plan.Mode)
-	p["customer"] = customer
+	p["customer"] = customer.ID
 	p["client_reference_id"] = s.clientReference(c)
 	if len(items) > 0 {
 		p["line_items"] = items
@@ -99,7 +100,7 @@ func (s *Service) checkoutParams(c Caller, customer string, plan catalog.Plan, i
 		delete(p, "allow_promotion_codes")
 		p["discounts"] = []any{catalog.Params{"promotion_code": ask.promotionID}}
 	}
-	ours := c.owner.Metadata(s.o.SubjectForm)
+	ours := c.owner.Metadata(s.o.SubjectForm, customer.Generation)
 	ours["till_plan"] = plan.Name
 	p["metadata"] = merge(p["metadata"], ask.metadata, ours)
 	// The object that outlives the session carries the owner too: it is what the
@@ -119,7 +120,7 @@ func (s *Service) checkoutParams(c Caller, customer string, plan catalog.Plan, i
 const maxClientReference = 200
 
 func (s *Service) clientReference(c Caller) string {
-	subject := c.owner.Metadata(s.o.SubjectForm)["till_subject"]
+	subject := s.o.SubjectForm.Apply(c.owner.Subject)
 	if len(subject) <= maxClientReference {
 		return subject
 	}

@@ -116,6 +116,8 @@ func (g *Gate) openFromMemory(ctx context.Context) {
 func (g *Gate) ask(ctx context.Context) ([]catalog.Finding, error) {
 	id, err := g.o.Stripe.AccountID(ctx)
 	switch {
+	case isKeyRefused(err):
+		return []catalog.Finding{{Path: "STRIPE_SECRET_KEY", Text: "Stripe does not accept this key"}}, nil
 	case isPermissionDenied(err) && g.o.Account != "":
 		id = g.o.Account
 	case isPermissionDenied(err):

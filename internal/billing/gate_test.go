@@ -282,6 +282,11 @@ func TestContradictionsEndTheStart(t *testing.T) {
 		"a key that may not look, and no account": {
 			func(f *fakeStripe) { f.accountID = denied }, nil, []string{"stripe.account: required"},
 		},
+		"a key that Stripe does not know": {
+			func(f *fakeStripe) {
+				f.accountID = func() (string, error) { return "", refused(stripeError{text: "no such key", unknownKey: true}) }
+			}, nil, []string{"STRIPE_SECRET_KEY: Stripe does not accept this key"},
+		},
 		"a key that may not look, with one": {
 			func(f *fakeStripe) { f.accountID = denied }, func(o *billing.GateOptions) { o.Account = "acct_1" }, nil,
 		},

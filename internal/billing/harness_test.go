@@ -41,14 +41,15 @@ type fakeStripe struct {
 
 // stripeError is what stripeclient's error is to this package.
 type stripeError struct {
-	text, param     string
-	missing, denied bool
+	text, param                 string
+	missing, denied, unknownKey bool
 }
 
 func (e *stripeError) Error() string          { return e.text }
 func (e *stripeError) Param() string          { return e.param }
 func (e *stripeError) Missing() bool          { return e.missing }
 func (e *stripeError) PermissionDenied() bool { return e.denied }
+func (e *stripeError) KeyRefused() bool       { return e.unknownKey }
 
 func refused(e stripeError) error { return problem.New(problem.UpstreamError, &e) }
 

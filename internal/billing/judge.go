@@ -30,6 +30,10 @@ type verdict struct {
 }
 
 func (v *verdict) refuse(code problem.Code, pointer, detail string) {
+	same := func(f problem.Field) bool { return f.Pointer == pointer }
+	if slices.ContainsFunc(v.fields, same) {
+		return
+	}
 	if v.code == "" || code == problem.MalformedRequest {
 		v.code = code
 	}
@@ -126,7 +130,7 @@ func judgePromotionCode(v *verdict, code *string) {
 // Stripe's limits on metadata; four keys are ours.
 const (
 	maxMetadataKeys   = 50
-	ownMetadataKeys   = 4
+	ownMetadataKeys   = 5
 	maxMetadataLength = 500
 )
 

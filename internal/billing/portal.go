@@ -19,11 +19,11 @@ func (s *Service) OpenPortal(ctx context.Context, c Caller, req PortalRequest) (
 	if err != nil {
 		return PortalSession{}, err
 	}
-	params["customer"] = customer
+	params["customer"] = customer.ID
 	// A fresh key for each visit: Stripe would replay an earlier URL for a day,
 	// and a portal URL is only good for minutes.
 	session, err := s.o.Stripe.CreatePortalSession(ctx, NewSession{
-		IdempotencyKey: rand.Text(), Params: params, Customer: customer, Livemode: c.owner.Livemode,
+		IdempotencyKey: rand.Text(), Params: params, Customer: customer.ID, Livemode: c.owner.Livemode,
 	})
 	if err != nil {
 		return PortalSession{}, err

@@ -60,6 +60,17 @@ func isPermissionDenied(err error) bool {
 	return ok && e.PermissionDenied()
 }
 
+// KeyError is implemented by errors that say the key is none, or none any more.
+type KeyError interface {
+	error
+	KeyRefused() bool
+}
+
+func isKeyRefused(err error) bool {
+	e, ok := errors.AsType[KeyError](err)
+	return ok && e.KeyRefused()
+}
+
 // Accounts remembers which account a key belongs to, without the key.
 type Accounts interface {
 	SeenAccount(ctx context.Context, fingerprint string) (customers.Account, bool, error)

@@ -226,8 +226,8 @@ func (p Plan) checkTax(f *findings) {
 	}
 }
 
-// Stripe takes 50 keys; the service writes four of them.
-const maxMetadataKeys = 46
+// Stripe takes 50 keys; the service writes five of them.
+const maxMetadataKeys = 45
 
 func checkMetadata(f *findings, at string, value any) {
 	metadata, ok := value.(map[string]any)

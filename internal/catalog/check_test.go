@@ -63,7 +63,7 @@ func TestValidPlansHaveNoFindings(t *testing.T) {
 	withTypes.Params = params{"payment_method_types": []any{"card"}}
 	withAsk.Params, withAsk.Accepts = nil, []catalog.Field{catalog.FieldCurrency}
 	full := subscription()
-	full.Params["metadata"] = keys(46, "k")
+	full.Params["metadata"] = keys(45, "k")
 	for _, p := range []catalog.Plan{subscription(), payment(), setup(), embedded(), withTypes, withAsk, full} {
 		if got := p.Check(); len(got) != 0 {
 			t.Errorf("%s: %+v", p.Name, got)
@@ -185,7 +185,7 @@ func TestPlanFindings(t *testing.T) {
 		"an empty key":                {payment(), set("metadata", params{"": "x"}), "params.metadata.", "Stripe takes keys of 1 to 40"},
 		"a value of 501":              {payment(), set("metadata", params{"a": strings.Repeat("é", 501)}), "params.metadata.a", "Stripe takes values of at most 500"},
 		"a list as value":             {payment(), set("metadata", params{"a": []any{}}), "params.metadata.a", "must be a single value"},
-		"47 keys":                     {payment(), set("metadata", keys(47, "k")), "params.metadata", "may have at most 46 keys"},
+		"46 keys":                     {payment(), set("metadata", keys(46, "k")), "params.metadata", "may have at most 45 keys"},
 		"metadata as a text":          {payment(), set("metadata", "x"), "params.metadata", "must be a mapping"},
 		"a portal's locale":           {payment(), set("locale", "en-AU"), "params.locale", `"en-AU" is not a Checkout locale`},
 	} {

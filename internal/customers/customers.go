@@ -43,7 +43,7 @@ type Service struct {
 	store   Store
 	stripe  Stripe
 	o       Options
-	cache   *otter.Cache[Owner, string]
+	cache   *otter.Cache[Owner, Customer]
 	flights singleflight.Group
 	metrics *metrics
 }
@@ -62,9 +62,9 @@ func New(store Store, stripe Stripe, reg prometheus.Registerer, o Options) (*Ser
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	cache, err := otter.New(&otter.Options[Owner, string]{
+	cache, err := otter.New(&otter.Options[Owner, Customer]{
 		MaximumSize:      o.CacheSize,
-		ExpiryCalculator: otter.ExpiryWriting[Owner, string](o.CacheAge),
+		ExpiryCalculator: otter.ExpiryWriting[Owner, Customer](o.CacheAge),
 	})
 	if err != nil {
 		return nil, err
@@ -80,13 +80,13 @@ func New(store Store, stripe Stripe, reg prometheus.Registerer, o Options) (*Ser
 // and the Service works on.
 func (s *Service) Close() { s.cache.StopAllGoroutines() }
 
-// Ensure returns the owner's customer id and creates the customer if there is
+// Ensure returns the owner's customer and creates the customer if there is
 // none. Errors are *problem.Error: the reservation is intact whatever they say,
 // so the next try goes on where this one stopped.
-func (s *Service) Ensure(ctx context.Context, owner Owner) (string, error) {
-	if id, ok := s.cache.GetIfPresent(owner); ok {
+func (s *Service) Ensure(ctx context.Context, owner Owner) (Customer, error) {
+	if c, ok := s.cache.GetIfPresent(owner); ok {
 		s.metrics.resolved(resultCache)
-		return id, nil
+		return c, nil
 	}
 	// The work belongs to all who wait for it: the first caller hanging up must
 	// not fail the others, so it runs under its own deadline.
@@ -98,39 +98,38 @@ func (s *Service) Ensure(ctx context.Context, owner Owner) (string, error) {
 	select {
 	case r := <-done:
 		if r.Err != nil {
-			return "", r.Err
+			return Customer{}, r.Err
 		}
-		return r.Val.(string), nil
+		return r.Val.(Customer), nil
 	case <-ctx.Done():
-		return "", problem.New(problem.UpstreamTimeout, ctx.Err())
+		return Customer{}, problem.New(problem.UpstreamTimeout, ctx.Err())
 	}
 }
 
-// Find returns the owner's customer id, or ErrNoRecord when there is none (yet).
+// Find returns the owner's customer, or ErrNoRecord when there is none (yet).
 // It never calls Stripe.
-func (s *Service) Find(ctx context.Context, owner Owner) (string, error) {
-	if id, ok := s.cache.GetIfPresent(owner); ok {
-		return id, nil
+func (s *Service) Find(ctx context.Context, owner Owner) (Customer, error) {
+	if c, ok := s.cache.GetIfPresent(owner); ok {
+		return c, nil
 	}
 	rec, err := s.store.Find(ctx, owner)
 	switch {
 	case errors.Is(err, ErrNoRecord), err == nil && rec.State != Active:
-		return "", ErrNoRecord
+		return Customer{}, ErrNoRecord
 	case err != nil:
-		return "", unavailable(err)
+		return Customer{}, unavailable(err)
 	}
-	s.cache.Set(owner, rec.CustomerID)
-	return rec.CustomerID, nil
+	return s.cached(rec), nil
 }
 
-func (s *Service) ensure(ctx context.Context, owner Owner) (string, error) {
+func (s *Service) ensure(ctx context.Context, owner Owner) (Customer, error) {
 	rec, err := s.store.Find(ctx, owner)
 	if errors.Is(err, ErrNoRecord) {
 		rec, err = s.store.Reserve(ctx, s.reservation(owner, 1))
 	}
 	if err != nil {
 		s.metrics.resolved(resultFailed)
-		return "", unavailable(err)
+		return Customer{}, unavailable(err)
 	}
 	result := resultStore
 	if rec.State != Active {
@@ -138,11 +137,16 @@ func (s *Service) ensure(ctx context.Context, owner Owner) (string, error) {
 	}
 	if err != nil {
 		s.metrics.resolved(resultFailed)
-		return "", err
+		return Customer{}, err
 	}
-	s.cache.Set(owner, rec.CustomerID)
 	s.metrics.resolved(result)
-	return rec.CustomerID, nil
+	return s.cached(rec), nil
+}
+
+func (s *Service) cached(rec Record) Customer {
+	c := Customer{ID: rec.CustomerID, Generation: rec.Generation}
+	s.cache.Set(rec.Owner, c)
+	return c
 }
 
 // unavailable keeps what Stripe's side said, a timeout included; anything else

@@ -79,7 +79,8 @@ const (
 	SubjectSHA256 SubjectForm = "sha256"
 )
 
-func (f SubjectForm) apply(subject string) string {
+// Apply returns the subject as Stripe gets to see it.
+func (f SubjectForm) Apply(subject string) string {
 	if f != SubjectSHA256 {
 		return subject
 	}
@@ -87,12 +88,20 @@ func (f SubjectForm) apply(subject string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// Customer is an owner's customer at Stripe.
+type Customer struct {
+	ID string
+	// Generation counts the customers that the owner has had, from 1.
+	Generation int
+}
+
 // Metadata is what the owner's Stripe objects carry, so that the operator's own
 // webhooks can find the user again.
-func (o Owner) Metadata(form SubjectForm) map[string]string {
+func (o Owner) Metadata(form SubjectForm, generation int) map[string]string {
 	return map[string]string{
-		"till_issuer":  o.Issuer,
-		"till_kind":    string(o.Kind),
-		"till_subject": form.apply(o.Subject),
+		"till_issuer":     o.Issuer,
+		"till_kind":       string(o.Kind),
+		"till_subject":    form.Apply(o.Subject),
+		"till_generation": strconv.Itoa(generation),
 	}
 }

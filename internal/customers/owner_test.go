@@ -79,14 +79,14 @@ func TestOwnerOf(t *testing.T) {
 
 func TestMetadata(t *testing.T) {
 	t.Parallel()
-	want := map[string]string{"till_issuer": "https://id.example.com/", "till_kind": "user", "till_subject": "alice"}
+	want := map[string]string{"till_issuer": "https://id.example.com/", "till_kind": "user", "till_subject": "alice", "till_generation": "3"}
 	for _, form := range []customers.SubjectForm{"", customers.SubjectPlain} {
-		if diff := cmp.Diff(want, alice.Metadata(form)); diff != "" {
+		if diff := cmp.Diff(want, alice.Metadata(form, 3)); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", form, diff)
 		}
 	}
 	want["till_subject"] = "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90"
-	if diff := cmp.Diff(want, alice.Metadata(customers.SubjectSHA256)); diff != "" {
+	if diff := cmp.Diff(want, alice.Metadata(customers.SubjectSHA256, 3)); diff != "" {
 		t.Errorf("sha256 (-want +got):\n%s", diff)
 	}
 }

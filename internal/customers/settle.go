@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -27,7 +26,7 @@ const (
 // reservation is a new row for the owner, with everything frozen.
 func (s *Service) reservation(owner Owner, generation int) Record {
 	form := url.Values{}
-	for k, v := range s.metadata(owner, generation) {
+	for k, v := range owner.Metadata(s.o.SubjectForm, generation) {
 		form.Set("metadata["+k+"]", v)
 	}
 	return Record{
@@ -35,12 +34,6 @@ func (s *Service) reservation(owner Owner, generation int) Record {
 		IdempotencyKey: owner.idempotencyKey(generation),
 		Params:         form.Encode(), Version: s.o.Version, ReservedAt: s.o.Now(),
 	}
-}
-
-func (s *Service) metadata(owner Owner, generation int) map[string]string {
-	m := owner.Metadata(s.o.SubjectForm)
-	m["till_generation"] = strconv.Itoa(generation)
-	return m
 }
 
 // settle brings a reserved record to its customer: by sending the key while it

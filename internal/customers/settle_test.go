@@ -330,9 +330,9 @@ func TestAnEmptyPageWithMoreBehindItIsNoAbsence(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	id, err := s.Ensure(t.Context(), alice)
+	c, err := s.Ensure(t.Context(), alice)
 	if p, ok := errors.AsType[*problem.Error](err); !ok || p.Code != problem.UpstreamError {
-		t.Errorf("got %q, %v, want upstream_error", id, err)
+		t.Errorf("got %q, %v, want upstream_error", c.ID, err)
 	}
 	if got := w.record(t, alice); got != before {
 		t.Errorf("got %+v, want %+v", got, before)

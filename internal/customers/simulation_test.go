@@ -235,13 +235,13 @@ func (s *simulation) visitors(p *simulatedProcess) {
 		if s.chance(0.2) {
 			ctx, cancel = context.WithTimeout(ctx, time.Duration(s.random(int64(5*time.Second))))
 		}
-		id, err := p.Ensure(ctx, owner)
+		c, err := p.Ensure(ctx, owner)
 		cancel()
 		if _, ok := errors.AsType[*problem.Error](err); err != nil && !ok {
 			s.t.Errorf("an error that is no problem: %v", err)
 		}
 		if err == nil {
-			s.told(owner, id)
+			s.told(owner, c.ID)
 		}
 		s.pause([]time.Duration{time.Second, 20 * time.Second}[s.random(2)])
 	}
@@ -305,10 +305,11 @@ func (s *simulation) settle() {
 // persist does what a caller does who obeys Retry-After: three tries at most.
 func (s *simulation) persist(p *simulatedProcess, owner customers.Owner) (id string, err error) {
 	for range 3 {
-		id, err = p.Ensure(s.t.Context(), owner)
-		if err == nil {
-			return id, nil
+		c, failure := p.Ensure(s.t.Context(), owner)
+		if failure == nil {
+			return c.ID, nil
 		}
+		err = failure
 		again, _ := errors.AsType[*problem.Error](err)
 		if again == nil || again.RetryAfter > 61*time.Second {
 			return "", fmt.Errorf("told to wait for too long: %w", err)

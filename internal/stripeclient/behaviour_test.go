@@ -25,14 +25,17 @@ import (
 
 // facets are what other packages ask an error.
 type facets struct {
-	missing, denied, spent, inUse bool
-	param                         string
+	missing, denied, unknownKey, spent, inUse bool
+	param                                     string
 }
 
 func facetsOf(err error) facets {
 	f := facets{missing: catalog.IsMissing(err)}
 	if e, ok := errors.AsType[billing.PermissionError](err); ok {
 		f.denied = e.PermissionDenied()
+	}
+	if e, ok := errors.AsType[billing.KeyError](err); ok {
+		f.unknownKey = e.KeyRefused()
 	}
 	if e, ok := errors.AsType[billing.ParamError](err); ok {
 		f.param = e.Param()
@@ -90,7 +93,7 @@ var behaviours = []struct {
 		name: "400 endless sentence", answer: answers(400, object{"error": object{"message": strings.Repeat("x", 490) + " " + leaky}}),
 		code: "upstream_error", tries: 1, outcome: "refused",
 	},
-	{name: "401", answer: refuses(401, "invalid_request_error", "api_key_expired", ""), code: "upstream_error", tries: 1, outcome: "denied"},
+	{name: "401", answer: refuses(401, "invalid_request_error", "api_key_expired", ""), code: "upstream_error", tries: 1, outcome: "denied", facets: facets{unknownKey: true}},
 	{name: "402", answer: refuses(402, "card_error", "card_declined", ""), code: "upstream_error", tries: 1, outcome: "refused"},
 	{name: "403", answer: refuses(403, "invalid_request_error", "", ""), code: "upstream_error", tries: 1, outcome: "denied", facets: facets{denied: true}},
 	{

@@ -92,6 +92,9 @@ func (e *Error) Missing() bool {
 	return e.outcome == outcomeRefused && e.Code == string(stripe.ErrorCodeResourceMissing)
 }
 
+// KeyRefused reports whether Stripe does not accept the key at all.
+func (e *Error) KeyRefused() bool { return e.Status == http.StatusUnauthorized }
+
 // PermissionDenied reports whether the key may not make this call.
 func (e *Error) PermissionDenied() bool { return e.Status == http.StatusForbidden }
 
