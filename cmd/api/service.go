@@ -44,11 +44,12 @@ type service struct {
 	publicListener, opsListener net.Listener
 	public, ops                 *http.Server
 
-	store    *store.Store
-	stripe   *stripeclient.Client
-	verifier *auth.Verifier
-	gate     *billing.Gate
-	draining atomic.Bool
+	store     *store.Store
+	stripe    *stripeclient.Client
+	verifier  *auth.Verifier
+	customers *customers.Service
+	gate      *billing.Gate
+	draining  atomic.Bool
 }
 
 // newService builds everything and binds both listeners, so that a port in use
@@ -109,7 +110,7 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 		return err
 	}
 	subjects := customers.SubjectForm(cfg.Stripe.MetadataSubject)
-	found, err := customers.New(s.store, s.stripe, reg, customers.Options{
+	s.customers, err = customers.New(s.store, s.stripe, reg, customers.Options{
 		SubjectForm: subjects, Version: s.stripe.Version(),
 	})
 	if err != nil {
@@ -121,7 +122,7 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 		Livemode: s.stripe.Livemode(), Fingerprint: stripeclient.Fingerprint(cfg.Stripe.Key), Logger: s.logger,
 	})
 	useCases, err := billing.New(billing.Options{
-		Gate: s.gate, Catalog: plans, Customers: found, Redirects: redirects,
+		Gate: s.gate, Catalog: plans, Customers: s.customers, Redirects: redirects,
 		Stripe: s.stripe, Metrics: reg, SubjectForm: subjects,
 	})
 	if err != nil {
@@ -184,6 +185,9 @@ func (s *service) close() error {
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
+	}
+	if s.customers != nil {
+		s.customers.Close()
 	}
 	if s.stripe != nil {
 		s.stripe.Close()

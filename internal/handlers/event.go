@@ -58,7 +58,8 @@ func (s *server) event(next echo.HandlerFunc) echo.HandlerFunc {
 		if e.failed != nil {
 			attrs = append(attrs, slog.String("code", string(e.failed.Code)))
 			attrs = append(attrs, cause(e.failed)...)
-			if status >= 500 {
+			// What became of a caller who has hung up is nobody's fault.
+			if status >= 500 && req.Context().Err() == nil {
 				level = slog.LevelError
 			}
 		}

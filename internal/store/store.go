@@ -15,7 +15,8 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite", without cgo
+	"modernc.org/sqlite" // also the driver "sqlite", without cgo
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 //go:embed migrations
@@ -80,7 +81,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	const tries = 20
 	for try := 1; ; try++ {
 		_, err := p.Up(ctx)
-		if err == nil || try == tries {
+		if err == nil || try == tries || isHopeless(err) {
 			return err
 		}
 		select {
@@ -91,10 +92,20 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 }
 
-// Ping reports whether the database answers.
-func (s *Store) Ping(ctx context.Context) error {
-	var one int
-	return s.db.QueryRowContext(ctx, "SELECT 1 FROM goose_db_version LIMIT 1").Scan(&one)
+// isHopeless reports whether the file itself is the trouble: another process
+// that migrates has no part in it, and a second look will not help.
+func isHopeless(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return false
+	}
+	switch e.Code() & 0xff { // the rest of an extended code is detail
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL,
+		sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH:
+		return true
+	default:
+		return false
+	}
 }
 
 // Close closes the database.

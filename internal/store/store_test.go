@@ -83,7 +83,7 @@ func TestManyOpenANewFileAtOnce(t *testing.T) {
 			s, err := store.Open(t.Context(), "sqlite://"+path, nil)
 			if err == nil {
 				_, err = s.Reserve(t.Context(), storetest.Reservation(storetest.Owner("alice"), 1, "k"))
-				err = errors.Join(err, s.Ping(t.Context()), s.Close())
+				err = errors.Join(err, ping(t, s), s.Close())
 			}
 			errs[i] = err
 		})
@@ -288,14 +288,14 @@ func TestAccountsAreRememberedByFingerprint(t *testing.T) {
 func TestAClosedStoreAnswersNothing(t *testing.T) {
 	t.Parallel()
 	s := open(t, newFile(t))
-	if err := s.Ping(t.Context()); err != nil {
+	if err := ping(t, s); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
 	_, found := s.Find(t.Context(), storetest.Owner("alice"))
 	_, _, seen := s.SeenAccount(t.Context(), "f1")
 	for name, err := range map[string]error{
-		"ping": s.Ping(t.Context()), "find": found, "seen": seen,
+		"ping": ping(t, s), "find": found, "seen": seen,
 		"remember": s.RememberAccount(t.Context(), "f1", customers.Account{ID: "acct_1"}),
 	} {
 		if err == nil || errors.Is(err, customers.ErrNoRecord) {
@@ -310,4 +310,11 @@ func rows(t testing.TB, db *sql.DB, table string) (n int) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// ping reads something that need not be there.
+func ping(t *testing.T, s *store.Store) error {
+	t.Helper()
+	_, _, err := s.SeenAccount(t.Context(), "nobody's")
+	return err
 }
