@@ -12,7 +12,7 @@ import (
 // Checkout returns one of the caller's sessions. Another owner's session and an
 // unknown one are the same not_found.
 func (s *Service) Checkout(ctx context.Context, c Caller, id string) (CheckoutSession, error) {
-	if !validSessionID(id) {
+	if !catalog.ValidID(id) {
 		return CheckoutSession{}, problem.New(problem.NotFound, nil)
 	}
 	customer, err := s.o.Customers.Find(ctx, c.owner)
@@ -35,20 +35,6 @@ func (s *Service) Checkout(ctx context.Context, c Caller, id string) (CheckoutSe
 	}
 	session.NextPollAfterMS = nextPoll(session)
 	return session, nil
-}
-
-// validSessionID judges the shape only: ids are opaque, but one that is empty or
-// has a dot or a slash would reach another path at Stripe.
-func validSessionID(id string) bool {
-	if len(id) == 0 || len(id) > 255 {
-		return false
-	}
-	for _, c := range []byte(id) {
-		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '_' {
-			return false
-		}
-	}
-	return true
 }
 
 const (

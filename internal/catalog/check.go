@@ -84,7 +84,7 @@ func (p Plan) checkLineItems(f *findings) {
 		if (item.Price.ID == "") == (item.Price.LookupKey == "") {
 			f.add(at+".price", "give either id or lookup_key")
 		}
-		if item.Price.ID != "" && !validID(item.Price.ID) {
+		if item.Price.ID != "" && !ValidID(item.Price.ID) {
 			f.add(at+".price.id", "%q does not look like a price id", item.Price.ID)
 		}
 		if q := item.Quantity; q != nil && (q.Min < 1 || q.Max < q.Min || q.Default < q.Min || q.Default > q.Max || q.Max > 999999) {
@@ -257,9 +257,9 @@ func ValidMetadataKey(key string) bool {
 	return n >= 1 && n <= 40 && !strings.ContainsAny(key, "[]")
 }
 
-// validID judges the shape of a Stripe id: opaque, at most 255 characters, and
-// nothing that could reach another path.
-func validID(id string) bool {
+// ValidID judges the shape of any Stripe id: opaque, 1 to 255 characters, and
+// nothing that could reach another path at Stripe, as an empty one or a dot would.
+func ValidID(id string) bool {
 	if id == "" || len(id) > 255 {
 		return false
 	}

@@ -36,7 +36,7 @@ func (p price) known() catalog.Price {
 
 // PriceByID implements catalog.PriceSource.
 func (c *Client) PriceByID(ctx context.Context, id string) (catalog.Price, error) {
-	if !validID(id) {
+	if !catalog.ValidID(id) {
 		return catalog.Price{}, problem.New(problem.Internal, errID)
 	}
 	a, err := do(ctx, c, call{op: opPriceRetrieve, method: http.MethodGet, path: "/v1/prices/" + id},

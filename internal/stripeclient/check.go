@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+
+	"till/internal/catalog"
 )
 
 // The texts of these errors name what was wrong and never the value: it may be
@@ -24,23 +26,10 @@ var (
 	errMetadata = errors.New("the customer does not carry the metadata that was sent")
 )
 
-// validID judges the shape of an id: opaque, 1 to 255 characters.
-func validID(id string) bool {
-	if id == "" || len(id) > 255 {
-		return false
-	}
-	for _, c := range []byte(id) {
-		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '_' {
-			return false
-		}
-	}
-	return true
-}
-
 // object judges what every object has.
 func object(id, gotObject, wantObject string, gotLive, wantLive bool) error {
 	switch {
-	case !validID(id):
+	case !catalog.ValidID(id):
 		return errID
 	case gotObject != wantObject:
 		return errObject

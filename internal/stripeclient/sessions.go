@@ -7,6 +7,7 @@ import (
 	"github.com/stripe/stripe-go/v76/form"
 
 	"till/internal/billing"
+	"till/internal/catalog"
 	"till/internal/problem"
 )
 
@@ -25,7 +26,7 @@ func (c *Client) CreateCheckoutSession(ctx context.Context, s billing.NewSession
 // sessionForm refuses a session of nobody: Stripe would create it, and an absent
 // customer in the answer would be the one expected.
 func sessionForm(s billing.NewSession) (*form.Values, error) {
-	if !validID(s.Customer) {
+	if !catalog.ValidID(s.Customer) {
 		return nil, errCustomer
 	}
 	return encode(s.Params)
@@ -53,7 +54,7 @@ func (c *Client) checkNewCheckout(a billing.CheckoutSession, s billing.NewSessio
 
 // CheckoutSession implements billing.Stripe.
 func (c *Client) CheckoutSession(ctx context.Context, id string, livemode bool) (billing.CheckoutSession, error) {
-	if !validID(id) {
+	if !catalog.ValidID(id) {
 		return billing.CheckoutSession{}, problem.New(problem.NotFound, errID)
 	}
 	a, err := do(ctx, c, call{

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"till/internal/catalog"
 )
 
 // What Stripe can make us read.
@@ -85,7 +87,7 @@ func (t *tripper) RoundTrip(req *http.Request) (*http.Response, error) {
 		if advice := res.Header.Get("Stripe-Should-Retry"); advice == "true" || advice == "false" {
 			x.shouldRetry = advice
 		}
-		if id := res.Header.Get("Request-Id"); validID(id) {
+		if id := res.Header.Get("Request-Id"); catalog.ValidID(id) {
 			x.requestID = id
 		}
 	}
