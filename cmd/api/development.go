@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -118,5 +117,5 @@ func (d *development) close() error {
 	if d == nil || d.folder == "" {
 		return nil
 	}
-	return errors.Join(os.RemoveAll(d.folder))
+	return os.RemoveAll(d.folder)
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"till/internal/auth/devissuer"
+	"till/internal/config"
 	"till/internal/sandbox"
 )
 
@@ -343,6 +344,78 @@ func TestStripeIsDownAtTheStart(t *testing.T) {
 	again := start(t, args, stripeAt(stripe.URL)...).ready()
 	if got := again.call("POST", again.public+"/portal", token("alice"), ""); got.status != 502 && got.status != 503 {
 		t.Errorf("without Stripe again: %d %s", got.status, got.body)
+	}
+}
+
+// TestTheConfigurationReachesTheService: what till.yaml says is what is served,
+// and readiness goes before the listener does.
+func TestTheConfigurationReachesTheService(t *testing.T) {
+	t.Parallel()
+	file, token := files(t, func(s string) string {
+		s = strings.Replace(s, "auth:\n", "auth:\n  origins: [\"https://app.example.com\"]\n", 1)
+		return s + "stripe: {metadata_subject: sha256, version: 2024-04-10}\n"
+	})
+	stripe := newStripe(t)
+	p := start(t, []string{"serve", "--config", file, "--drain-pause", "1s"}, stripeAt(stripe.URL)...).ready()
+	for origin, want := range map[string]string{
+		"https://app.example.com": "https://app.example.com", "http://localhost:3000": "", "https://evil.example": "",
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, p.public+"/checkout", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Origin", origin)
+		req.Header.Set("Access-Control-Request-Method", "POST")
+		res, err := httpClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if got := res.Header.Get("Access-Control-Allow-Origin"); got != want {
+			t.Errorf("a page of %s: allowed %q, want %q", origin, got, want)
+		}
+	}
+	session := p.call("POST", p.public+"/checkout", token("alice"), `{"plan":"pro"}`)
+	if session.status != 201 || !strings.Contains(session.body, `"till_subject":"2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90"`) {
+		t.Errorf("metadata_subject: %d %s", session.status, session.body)
+	}
+	journal := p.call("GET", stripe.URL+"/sandbox/v1/requests?operation=checkout.sessions.create", "", "").body
+	if !strings.Contains(journal, `"stripe_version":"2024-04-10"`) {
+		t.Errorf("stripe.version: %s", journal)
+	}
+	for _, path := range []string{"/dev/token", "/sandbox/v1/state", "/", "/.well-known/jwks.json"} {
+		if got := p.call("GET", p.public+path, "", ""); got.status != 404 {
+			t.Errorf("%s: got %d outside of development", path, got.status)
+		}
+	}
+
+	p.stop()
+	p.eventually("not ready any more", func() bool { return p.call("GET", p.public+"/readyz", "", "").status == 503 })
+	if got := p.call("GET", p.public+"/healthz", "", ""); got.status != 200 {
+		t.Errorf("/healthz while draining: %d", got.status)
+	}
+	if code := p.exit(); code != 0 {
+		t.Errorf("exit code %d:\n%s", code, p.stderr)
+	}
+	if strings.Contains(p.stderr.String(), `"level":"ERROR"`) {
+		t.Errorf("an orderly end is logged as an error:\n%s", p.stderr)
+	}
+}
+
+func TestReplicasShareTheRate(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		limits config.Limits
+		want   float64
+	}{
+		{config.Limits{StripeRPSPerEndpoint: 25, Replicas: 1}, 25},
+		{config.Limits{StripeRPSPerEndpoint: 25, Replicas: 4}, 6.25},
+		{config.Limits{StripeRPSPerEndpoint: 0, Replicas: 4}, 0},
+		{config.Limits{StripeRPSPerEndpoint: 25}, 25},
+	} {
+		if got := ratePerReplica(row.limits); got != row.want {
+			t.Errorf("%+v: got %v, want %v", row.limits, got, row.want)
+		}
 	}
 }
 

@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"till/internal/sandbox"
 	"till/internal/telemetry"
@@ -42,16 +41,17 @@ func serveSandbox(ctx context.Context, p process, addr, publicURL string) error 
 	server := newServer(fake.Handler(), telemetry.NewLogger(p.stderr))
 	// Faults may hold an answer back for longer than a client should wait.
 	server.WriteTimeout = 0
-	context.AfterFunc(ctx, func() {
-		end, cancel := context.WithTimeout(context.Background(), time.Second)
+	fmt.Fprintf(p.stdout, "SANDBOX, no real money moves: STRIPE_API_BASE=http://%s STRIPE_SECRET_KEY=sk_test_sandbox\n", listener.Addr())
+	g, running := errgroup.WithContext(ctx)
+	g.Go(func() error { return served(server.Serve(listener)) })
+	g.Go(func() error {
+		<-running.Done()
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		if server.Shutdown(end) != nil {
-			_ = server.Close()
+			return server.Close()
 		}
+		return nil
 	})
-	fmt.Fprintf(p.stdout, "SANDBOX, no real money moves: STRIPE_API_BASE=http://%s STRIPE_SECRET_KEY=sk_test_sandbox\n", listener.Addr())
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return g.Wait()
 }

@@ -50,6 +50,8 @@ type service struct {
 	customers *customers.Service
 	gate      *billing.Gate
 	draining  atomic.Bool
+	// wasReady is set once and never reset.
+	wasReady atomic.Bool
 }
 
 // newService builds everything and binds both listeners, so that a port in use
@@ -163,11 +165,14 @@ func (s *service) ready() error {
 	switch {
 	case s.draining.Load():
 		return errors.New("shutting down")
+	case s.wasReady.Load():
+		return nil
 	case !s.verifier.Ready():
-		return errors.New("an issuer's keys are not known yet")
+		return errors.New("no issuer's keys are known yet")
 	case !s.gate.Ready():
 		return errors.New("the Stripe account is not known yet")
 	default:
+		s.wasReady.Store(true)
 		return nil
 	}
 }

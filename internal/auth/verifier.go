@@ -95,14 +95,15 @@ func (v *Verifier) Run(ctx context.Context) error {
 	return nil
 }
 
-// Ready reports whether every issuer has keys to judge with.
+// Ready reports whether some issuer has keys to judge with. Tokens of the others
+// are answered with DependencyUnavailable meanwhile.
 func (v *Verifier) Ready() bool {
 	for _, t := range v.trusted {
-		if _, ok := t.keys.usable(); !ok {
-			return false
+		if _, ok := t.keys.usable(); ok {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // Authenticate says who sent r, from its Authorization header. Errors are *problem.Error:

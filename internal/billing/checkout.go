@@ -110,8 +110,8 @@ func (s *Service) checkoutParams(c Caller, customer customers.Customer, plan cat
 		catalog.ModePayment:      "payment_intent_data",
 		catalog.ModeSetup:        "setup_intent_data",
 	}[plan.Mode]
-	data := merge(p[carrier], nil, nil)
-	data["metadata"] = merge(data["metadata"], nil, ours)
+	data := merge(p[carrier])
+	data["metadata"] = merge(data["metadata"], ours)
 	p[carrier] = data
 	return p
 }

@@ -371,3 +371,18 @@ func (s *service) counted(t *testing.T, name string) map[string]float64 {
 	}
 	return got
 }
+
+// The operator sees which origin somebody forgot to allow, and nothing else of
+// the URL.
+func TestARefusedRedirectIsForTheLog(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	_, err := s.CreateCheckout(t.Context(), s.caller(t, "alice"), request(t, `{"plan":"pro","success_url":"https://other.example.com/secret?token=1"}`))
+	if text := err.Error(); !strings.Contains(text, "success_url: redirect refused: host other.example.com") || strings.Contains(text, "secret") {
+		t.Errorf("the log would say %q", text)
+	}
+	counted := s.counted(t, "till_redirect_rejections_total")
+	if counted["host"] != 1 || len(counted) != len(redirect.Reasons()) {
+		t.Errorf("counted %v", counted)
+	}
+}

@@ -77,25 +77,24 @@ func (c *Contradiction) Error() string {
 // configuration; while Stripe gives no answer it goes on trying.
 func (g *Gate) Run(ctx context.Context) error {
 	g.openFromMemory(ctx)
-	first := true
-	for wait := 250 * time.Millisecond; ; {
+	const soon, atMost = 250 * time.Millisecond, 30 * time.Second
+	for first, retry := true, soon; ; {
 		findings, err := g.ask(ctx)
+		wait := g.o.Refresh
 		switch {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
 			g.o.Logger.WarnContext(ctx, "stripe has not confirmed the configuration", "error", err, "ready", g.Ready())
+			wait, retry = retry, min(2*retry, atMost)
 		case first && wrong(findings):
 			return &Contradiction{findings}
 		default:
-			first, wait = false, g.o.Refresh
+			first, retry = false, soon
 			g.report(ctx, findings)
 		}
 		if !sleep(ctx, wait) {
 			return nil
-		}
-		if err != nil {
-			wait = min(2*wait, 30*time.Second)
 		}
 	}
 }
@@ -128,6 +127,9 @@ func (g *Gate) ask(ctx context.Context) ([]catalog.Finding, error) {
 		return []catalog.Finding{{Path: "stripe.account", Text: fmt.Sprintf("is %s, and the key belongs to %s", g.o.Account, id)}}, nil
 	}
 	findings, err := g.o.Catalog.Refresh(ctx, g.o.Stripe, g.o.Livemode)
+	if isPermissionDenied(err) {
+		return []catalog.Finding{{Path: "STRIPE_SECRET_KEY", Text: "may not read prices; let the key read Prices"}}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -145,15 +147,15 @@ func wrong(findings []catalog.Finding) bool {
 	return slices.ContainsFunc(findings, func(f catalog.Finding) bool { return !f.Warning })
 }
 
-// report says what is wrong with prices. Since the start, plans whose price has
-// gone are refused as plan_unavailable; the others are sold on.
+// report says what Stripe has against the configuration since the start. Plans
+// whose price has gone are refused as plan_unavailable; the others are sold on.
 func (g *Gate) report(ctx context.Context, findings []catalog.Finding) {
 	for _, f := range findings {
-		level, message := slog.LevelError, "a plan cannot be sold"
+		level := slog.LevelError
 		if f.Warning {
-			level, message = slog.LevelWarn, "stripe will probably refuse to sell a plan"
+			level = slog.LevelWarn
 		}
-		g.o.Logger.Log(ctx, level, message, "at", f.Path, "finding", f.Text)
+		g.o.Logger.Log(ctx, level, "stripe contradicts the configuration", "at", f.Path, "finding", f.Text)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"till/internal/catalog"
 	"till/internal/customers"
 	"till/internal/problem"
+	"till/internal/redirect"
 )
 
 // memory remembers accounts; err comes instead.
@@ -165,9 +166,41 @@ func TestTheGateOpensWhenStripeAnswers(t *testing.T) {
 	})
 }
 
+// After a good answer the first failure is followed up soon, not a whole refresh
+// later.
+func TestAFailedRefreshIsTriedAgainSoon(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		stripe, fails := healthy(), 0
+		var mu sync.Mutex
+		stripe.accountID = func() (string, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if fails > 0 {
+				fails--
+				return "", problem.New(problem.UpstreamTimeout, context.DeadlineExceeded)
+			}
+			return "acct_1", nil
+		}
+		g := runGate(t, stripe, &memory{})
+		g.expect(t, true)
+		stripe.since()
+		mu.Lock()
+		fails = 3
+		mu.Unlock()
+		time.Sleep(5*time.Minute + 10*time.Second)
+		if calls := stripe.since()["account"]; calls != 4 {
+			t.Errorf("got %d tries within ten seconds of the failure, want three failures and a good one", calls)
+		}
+		g.runs(t)
+	})
+}
+
 func TestAShutGateLetsNobodyAct(t *testing.T) {
 	t.Parallel()
-	s, err := billing.New(billing.Options{Gate: billing.NewGate(billing.GateOptions{}), Metrics: prometheus.NewRegistry()})
+	s, err := billing.New(billing.Options{
+		Gate: billing.NewGate(billing.GateOptions{}), Metrics: prometheus.NewRegistry(),
+		Catalog: &catalog.Catalog{}, Customers: &customers.Service{}, Redirects: &redirect.Policy{}, Stripe: healthy(),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,6 +319,10 @@ func TestContradictionsEndTheStart(t *testing.T) {
 			func(f *fakeStripe) {
 				f.accountID = func() (string, error) { return "", refused(stripeError{text: "no such key", unknownKey: true}) }
 			}, nil, []string{"STRIPE_SECRET_KEY: Stripe does not accept this key"},
+		},
+		"a key that may not read prices": {
+			func(f *fakeStripe) { f.priceErr = refused(stripeError{text: "denied", denied: true}) }, nil,
+			[]string{"STRIPE_SECRET_KEY: may not read prices"},
 		},
 		"a key that may not look, with one": {
 			func(f *fakeStripe) { f.accountID = denied }, func(o *billing.GateOptions) { o.Account = "acct_1" }, nil,

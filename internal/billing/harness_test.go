@@ -31,6 +31,7 @@ type fakeStripe struct {
 	create     func(billing.NewSession) error // of both kinds of session
 	prices     map[string]catalog.Price       // by id; those with a lookup key also by that
 	promotions map[string]string
+	priceErr   error // of every look-up of prices
 
 	mu        sync.Mutex
 	calls     map[string]int
@@ -91,6 +92,9 @@ func (f *fakeStripe) PricesByLookupKey(_ context.Context, keys []string) ([]cata
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var found []catalog.Price
+	if f.priceErr != nil {
+		return nil, f.priceErr
+	}
 	for _, key := range keys {
 		for _, p := range f.prices {
 			if p.LookupKey == key && p.Active {
@@ -105,6 +109,9 @@ func (f *fakeStripe) PriceByID(_ context.Context, id string) (catalog.Price, err
 	f.count("price")
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.priceErr != nil {
+		return catalog.Price{}, f.priceErr
+	}
 	p, ok := f.prices[id]
 	if !ok {
 		return p, refused(stripeError{text: "resource_missing", missing: true})

@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -27,6 +28,8 @@ type checkoutAsk struct {
 type verdict struct {
 	code   problem.Code
 	fields []problem.Field
+	// cause is for the log: the first one there is.
+	cause error
 }
 
 func (v *verdict) refuse(code problem.Code, pointer, detail string) {
@@ -44,7 +47,7 @@ func (v *verdict) err() error {
 	if v.code == "" {
 		return nil
 	}
-	return &problem.Error{Code: v.code, Fields: v.fields}
+	return &problem.Error{Code: v.code, Fields: v.fields, Err: v.cause}
 }
 
 // judgeCheckout says what is to be sold and with which of the caller's wishes,
@@ -127,16 +130,12 @@ func judgePromotionCode(v *verdict, code *string) {
 	}
 }
 
-// Stripe's limits on metadata; four keys are ours.
-const (
-	maxMetadataKeys   = 50
-	ownMetadataKeys   = 5
-	maxMetadataLength = 500
-)
+// maxMetadataLength is Stripe's limit on values, in characters.
+const maxMetadataLength = 500
 
 func judgeMetadata(v *verdict, plan catalog.Plan, metadata map[string]string) {
 	fixed, _ := plan.Params["metadata"].(map[string]any)
-	limit := maxMetadataKeys - ownMetadataKeys - len(fixed)
+	limit := catalog.MaxMetadataKeys - len(fixed)
 	if len(metadata) > limit {
 		v.refuse(problem.ValidationFailed, "/metadata", fmt.Sprintf("may have at most %d keys", limit))
 		return
@@ -180,6 +179,8 @@ func (s *Service) judgeURL(v *verdict, name string, asked *string, template, set
 		clean, err := s.o.Redirects.Check(*asked)
 		if err != nil {
 			v.refuse(problem.RedirectNotAllowed, "/"+name, "is not an allowed URL")
+			s.metrics.redirectRefused(err)
+			v.cause = cmp.Or(v.cause, fmt.Errorf("%s: %w", name, err))
 			return
 		}
 		set[name] = clean

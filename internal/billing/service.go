@@ -4,6 +4,8 @@
 package billing
 
 import (
+	"errors"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"till/internal/auth"
@@ -32,6 +34,9 @@ type Service struct {
 
 // New returns a Service.
 func New(o Options) (*Service, error) {
+	if o.Gate == nil || o.Catalog == nil || o.Customers == nil || o.Redirects == nil || o.Stripe == nil || o.Metrics == nil {
+		return nil, errors.New("billing: a required collaborator is missing")
+	}
 	m, err := newMetrics(o.Metrics)
 	if err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ func (p Plan) Check() []Finding {
 	}
 	p.checkLineItems(&f)
 	p.checkAccepts(&f)
-	checkNames(&f, p.Params, checkoutParams)
+	checkNames(&f, "params", p.Params, checkoutParams, sessionOurs)
 	p.checkModeGates(&f)
 	p.checkUIGates(&f)
 	p.checkPromotions(&f)
@@ -55,7 +55,7 @@ func (p Plan) Check() []Finding {
 // Check returns everything wrong with the portal template.
 func (p Portal) Check() []Finding {
 	var f findings
-	checkNames(&f, p.Params, portalParams)
+	checkNames(&f, "params", p.Params, portalParams, sessionOurs)
 	if l, ok := p.Params["locale"].(string); ok && !IsPortalLocale(l) {
 		f.add("params.locale", "%q is not a Billing Portal locale", l)
 	}
@@ -84,17 +84,13 @@ func (p Plan) checkLineItems(f *findings) {
 		if (item.Price.ID == "") == (item.Price.LookupKey == "") {
 			f.add(at+".price", "give either id or lookup_key")
 		}
-		if item.Price.ID != "" && !ValidID(item.Price.ID) {
+		if item.Price.ID != "" && !ValidPriceID(item.Price.ID) {
 			f.add(at+".price.id", "%q does not look like a price id", item.Price.ID)
 		}
 		if q := item.Quantity; q != nil && (q.Min < 1 || q.Max < q.Min || q.Default < q.Min || q.Default > q.Max || q.Max > 999999) {
 			f.add(at+".quantity", "needs 1 ≤ min ≤ default ≤ max ≤ 999999")
 		}
-		for name := range item.Params {
-			if slices.Contains([]string{"price", "price_data", "quantity"}, name) {
-				f.add(at+"."+name, "prices and quantities are written as price and quantity")
-			}
-		}
+		checkNames(f, at, item.Params, lineItemParams, lineItemOurs)
 	}
 }
 
@@ -133,9 +129,9 @@ func nearestField(name Field) string {
 	return Nearest(string(name), names)
 }
 
-func checkNames(f *findings, params Params, known map[string]kind) {
+func checkNames(f *findings, below string, params Params, known map[string]kind, ours map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(params)) {
-		at := "params." + name
+		at := below + "." + name
 		want, ok := known[name]
 		why, isOurs := ours[name]
 		switch {
@@ -190,7 +186,7 @@ func (p Plan) checkModeGates(f *findings) {
 func (p Plan) checkUIGates(f *findings) {
 	hosted := p.UIMode() == "hosted"
 	if mode := p.UIMode(); mode != "hosted" && mode != "embedded" {
-		f.add("params.ui_mode", "must be hosted or embedded in the API version in use")
+		f.add("params.ui_mode", "must be hosted or embedded (hosted_page or embedded_page)")
 	}
 	forbidden := []string{"return_url", "redirect_on_completion"}
 	if !hosted {
@@ -226,16 +222,17 @@ func (p Plan) checkTax(f *findings) {
 	}
 }
 
-// Stripe takes 50 keys; the service writes five of them.
-const maxMetadataKeys = 45
+// MaxMetadataKeys is what is left of the 50 keys that Stripe takes: the service
+// writes five of its own.
+const MaxMetadataKeys = 45
 
 func checkMetadata(f *findings, at string, value any) {
 	metadata, ok := value.(map[string]any)
 	if !ok {
 		return
 	}
-	if len(metadata) > maxMetadataKeys {
-		f.add(at, "may have at most %d keys: Stripe takes 50, and the service writes the others", maxMetadataKeys)
+	if len(metadata) > MaxMetadataKeys {
+		f.add(at, "may have at most %d keys: Stripe takes 50, and the service writes the others", MaxMetadataKeys)
 	}
 	for _, key := range slices.Sorted(maps.Keys(metadata)) {
 		switch text, isScalar := Scalar(metadata[key]); {
@@ -269,6 +266,12 @@ func ValidID(id string) bool {
 		}
 	}
 	return true
+}
+
+// ValidPriceID is ValidID for prices. Those that began as plans have the ids that
+// people gave them, with hyphens and dots.
+func ValidPriceID(id string) bool {
+	return strings.Trim(id, ".") != "" && ValidID(strings.NewReplacer("-", "_", ".", "_").Replace(id))
 }
 
 func didYouMean(name string) string {

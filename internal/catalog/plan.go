@@ -91,12 +91,17 @@ type Plan struct {
 // AcceptsField reports whether a caller may send f.
 func (p Plan) AcceptsField(f Field) bool { return slices.Contains(p.Accepts, f) }
 
-// UIMode returns the plan's fixed ui_mode; "hosted" when none is given.
+// UIMode returns the plan's fixed ui_mode in the spelling of before 2026-03-25;
+// "hosted" when none is given.
 func (p Plan) UIMode() string {
-	if mode, ok := p.Params["ui_mode"].(string); ok && mode != "" {
+	switch mode, _ := p.Params["ui_mode"].(string); mode {
+	case "", "hosted_page":
+		return "hosted"
+	case "embedded_page":
+		return "embedded"
+	default:
 		return mode
 	}
-	return "hosted"
 }
 
 // Portal is a named Billing Portal template.

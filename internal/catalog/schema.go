@@ -34,15 +34,28 @@ var checkoutParams = map[string]kind{
 	"ui_mode": scalar, "wallet_options": object,
 }
 
+// lineItemParams are Stripe's parameters of a line item.
+var lineItemParams = map[string]kind{
+	"price": scalar, "price_data": object, "quantity": scalar,
+	"adjustable_quantity": object, "dynamic_tax_rates": list, "metadata": object, "tax_rates": list,
+}
+
+// lineItemOurs are read by the configuration itself, or never.
+var lineItemOurs = map[string]string{
+	"price":      "write it as {id: …} or {lookup_key: …}",
+	"price_data": "a price made up on the spot is in no catalogue",
+	"quantity":   "write it as {default: …, min: …, max: …}",
+}
+
 // portalParams are the parameters of POST /v1/billing_portal/sessions.
 var portalParams = map[string]kind{
 	"configuration": scalar, "customer": scalar, "customer_account": scalar, "expand": list,
 	"flow_data": object, "locale": scalar, "on_behalf_of": scalar, "return_url": scalar,
 }
 
-// ours are written by the service for each request; a template that set them
+// sessionOurs are written by the service for each request; a template that set them
 // could sell to the wrong customer or decode into nothing we know.
-var ours = map[string]string{
+var sessionOurs = map[string]string{
 	"customer":            "the customer comes from the caller's credential",
 	"customer_account":    "the customer comes from the caller's credential",
 	"customer_email":      "Stripe refuses it beside customer, which is always sent",

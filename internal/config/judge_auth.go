@@ -56,7 +56,8 @@ func (l *loader) judgeCookie(name string) {
 	l.warn("auth.cookie", "cookies are not read in this version: only Authorization: Bearer is")
 }
 
-// maxLifetime is row C08's bound.
+// maxLifetime bounds how long somebody who has lost his rights can go on: a token
+// is good until it ends.
 const maxLifetime = 7 * 24 * time.Hour
 
 func (l *loader) judgeIssuer(path string, body issuerBody) auth.Issuer {
@@ -65,6 +66,9 @@ func (l *loader) judgeIssuer(path string, body issuerBody) auth.Issuer {
 		Types: body.Types, MaxLifetime: body.MaxLifetime,
 		Org:     auth.Org{Claim: body.Org.Claim, RoleClaim: body.Org.RoleClaim, BillingRoles: body.Org.BillingRoles},
 		Profile: auth.Profile{Email: body.Profile.Email, EmailVerified: body.Profile.EmailVerified, Name: body.Profile.Name},
+	}
+	if issuer.Profile != (auth.Profile{}) {
+		l.warn(path+".profile", "e-mail and name are not sent to Stripe in this version")
 	}
 	issuer.StaticJWKS = l.keySet(path+".jwks_file", body.JWKSFile)
 	if issuer.MaxLifetime > maxLifetime {

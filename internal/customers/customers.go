@@ -13,6 +13,8 @@ package customers
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -90,7 +92,13 @@ func (s *Service) Ensure(ctx context.Context, owner Owner) (Customer, error) {
 	}
 	// The work belongs to all who wait for it: the first caller hanging up must
 	// not fail the others, so it runs under its own deadline.
-	done := s.flights.DoChan(owner.idempotencyKey(0), func() (any, error) {
+	done := s.flights.DoChan(owner.idempotencyKey(0), func() (_ any, err error) {
+		// A panic here would be nobody's to catch and end the process.
+		defer func() {
+			if r := recover(); r != nil {
+				err = problem.New(problem.Internal, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+			}
+		}()
 		work, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.Deadline)
 		defer cancel()
 		return s.ensure(work, owner)

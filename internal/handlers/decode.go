@@ -30,14 +30,11 @@ const (
 // forms and XML, lets the body override the path, the last of two equal keys
 // win, and anything follow the object.
 func decode(r *http.Request, rule bodyRule, req any) error {
-	if err := noQuery(r); err != nil {
-		return err
-	}
 	if r.ContentLength == 0 {
-		if rule == optional {
-			return nil
+		if rule == required {
+			return malformed("", "a JSON object is required")
 		}
-		return malformed("", "a JSON object is required")
+		return noQuery(r)
 	}
 	if err := mediaType(r.Header); err != nil {
 		return err
@@ -48,6 +45,9 @@ func decode(r *http.Request, rule bodyRule, req any) error {
 	}
 	if err != nil {
 		return problem.New(problem.MalformedRequest, err)
+	}
+	if err := noQuery(r); err != nil {
+		return err
 	}
 	if err := scan(body); err != nil {
 		return err

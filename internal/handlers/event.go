@@ -59,7 +59,7 @@ func (s *server) event(next echo.HandlerFunc) echo.HandlerFunc {
 			attrs = append(attrs, slog.String("code", string(e.failed.Code)))
 			attrs = append(attrs, cause(e.failed)...)
 			// What became of a caller who has hung up is nobody's fault.
-			if status >= 500 && req.Context().Err() == nil {
+			if status >= 500 && req.Context().Err() == nil && !isProbe(route) {
 				level = slog.LevelError
 			}
 		}

@@ -34,6 +34,7 @@ func TestRefusalsComeInOrder(t *testing.T) {
 		{request{method: "POST", path: "/checkout", token: "bad", body: huge, contentType: "text/plain"}, 401, "unauthenticated"},
 		{request{method: "POST", path: "/checkout", token: member, body: huge, contentType: "text/plain"}, 403, "forbidden"},
 		{request{method: "POST", path: "/checkout", token: alice, body: huge, contentType: "text/plain"}, 415, "unsupported_media_type"},
+		{request{method: "POST", path: "/checkout?x=1", token: alice, body: `{`, contentType: "text/plain"}, 415, "unsupported_media_type"},
 		{request{method: "POST", path: "/checkout", token: alice, body: huge}, 413, "payload_too_large"},
 		{request{method: "POST", path: "/checkout", token: alice, body: `{"plan":"no such","x":1}`}, 400, "malformed_request"},
 		{request{method: "POST", path: "/checkout", token: alice, body: `{"plan":"no such"}`}, 422, "catalog_not_allowed"},

@@ -2,12 +2,8 @@ package sandbox
 
 import "strconv"
 
-// accountID is the sandbox's only account. It is stable, so that a database
-// that has seen it recognises it.
-const accountID = "acct_1TillSandbox0000"
-
 func accountOperations() []operation {
-	own := func(c *call) (any, error) { return c.show("account", c.find("account", accountID)), nil }
+	own := func(c *call) (any, error) { return c.show("account", c.find("account", c.state.account)), nil }
 	return []operation{
 		{"account.retrieve", "GET /v1/account", own},
 		{"accounts.retrieve", "GET /v1/accounts/{account}", retrieveAccount},

@@ -74,7 +74,13 @@ func (s *Sandbox) knows(key string) bool {
 // sandbox has no connected ones.
 func (s *Sandbox) checkAccountHeader(r *http.Request) *apiError {
 	account := r.Header.Get("Stripe-Account")
-	if account == "" || account == accountID {
+	if account == "" {
+		return nil
+	}
+	s.mu.Lock()
+	own := s.state.account
+	s.mu.Unlock()
+	if account == own {
 		return nil
 	}
 	e := malformed("account_invalid", "", "The provided key does not have access to account '%s' (or that account does not exist). Application access may have been revoked.", account)

@@ -15,6 +15,7 @@ type state struct {
 	faults   []*fault
 	journal  *journal
 	portals  *portalLinks
+	account  string          // the sandbox's own
 	accounts map[string]bool // customer accounts (Accounts v2) by id
 }
 

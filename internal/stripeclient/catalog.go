@@ -26,6 +26,13 @@ type price struct {
 	} `json:"recurring"`
 }
 
+func (p price) check(livemode bool) error {
+	if !catalog.ValidPriceID(p.ID) {
+		return errID
+	}
+	return kind(p.Object, "price", p.Livemode, livemode)
+}
+
 func (p price) known() catalog.Price {
 	return catalog.Price{
 		ID: p.ID, LookupKey: p.LookupKey, Active: p.Active, Livemode: p.Livemode, Currency: p.Currency,
@@ -36,7 +43,7 @@ func (p price) known() catalog.Price {
 
 // PriceByID implements catalog.PriceSource.
 func (c *Client) PriceByID(ctx context.Context, id string) (catalog.Price, error) {
-	if !catalog.ValidID(id) {
+	if !catalog.ValidPriceID(id) {
 		return catalog.Price{}, problem.New(problem.Internal, errID)
 	}
 	a, err := do(ctx, c, call{op: opPriceRetrieve, method: http.MethodGet, path: "/v1/prices/" + id},
@@ -44,7 +51,7 @@ func (c *Client) PriceByID(ctx context.Context, id string) (catalog.Price, error
 			if a.ID != id {
 				return errID
 			}
-			return object(a.ID, a.Object, "price", a.Livemode, c.Livemode())
+			return a.check(c.Livemode())
 		})
 	if err != nil {
 		return catalog.Price{}, err
@@ -62,7 +69,7 @@ func (c *Client) PricesByLookupKey(ctx context.Context, keys []string) ([]catalo
 	query.Add("limit", "100")
 	a, err := do(ctx, c, call{op: opPriceList, method: http.MethodGet, path: "/v1/prices", form: query},
 		func(a list[price]) error {
-			return a.check(func(p price) error { return object(p.ID, p.Object, "price", p.Livemode, c.Livemode()) })
+			return a.check(func(p price) error { return p.check(c.Livemode()) })
 		})
 	if err != nil {
 		return nil, err

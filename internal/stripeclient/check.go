@@ -28,9 +28,14 @@ var (
 
 // object judges what every object has.
 func object(id, gotObject, wantObject string, gotLive, wantLive bool) error {
-	switch {
-	case !catalog.ValidID(id):
+	if !catalog.ValidID(id) {
 		return errID
+	}
+	return kind(gotObject, wantObject, gotLive, wantLive)
+}
+
+func kind(gotObject, wantObject string, gotLive, wantLive bool) error {
+	switch {
 	case gotObject != wantObject:
 		return errObject
 	case gotLive != wantLive:

@@ -115,7 +115,7 @@ func (e *Error) verdict() error {
 		return nil
 	}
 	switch e.outcome {
-	case outcomeFailed, outcomeTimeout, outcomeNetwork, outcomeNonsense, outcomeRateLimited:
+	case outcomeFailed, outcomeTimeout, outcomeNetwork, outcomeNonsense:
 		return e
 	case outcomeCanceled:
 		return context.Canceled

@@ -2,6 +2,7 @@ package stripeclient
 
 import (
 	"context"
+	"maps"
 	"net/http"
 
 	"github.com/stripe/stripe-go/v76/form"
@@ -13,6 +14,7 @@ import (
 
 // CreateCheckoutSession implements billing.Stripe.
 func (c *Client) CreateCheckoutSession(ctx context.Context, s billing.NewSession) (billing.CheckoutSession, error) {
+	s.Params = c.spelled(s.Params)
 	body, err := sessionForm(s)
 	if err != nil {
 		return billing.CheckoutSession{}, problem.New(problem.Internal, err)
@@ -30,6 +32,27 @@ func sessionForm(s billing.NewSession) (*form.Values, error) {
 		return nil, errCustomer
 	}
 	return encode(s.Params)
+}
+
+// renamedUIModes is the version from which ui_mode has other values: the old ones
+// are refused from then on, and the new ones before.
+const renamedUIModes = "2026-03-25"
+
+// spelled returns params with ui_mode as the Stripe-Version in use wants it.
+func (c *Client) spelled(params catalog.Params) catalog.Params {
+	mode, ok := params["ui_mode"].(string)
+	if !ok {
+		return params
+	}
+	spelling := map[string]string{"hosted_page": "hosted", "embedded_page": "embedded"}
+	if c.o.Version >= renamedUIModes {
+		spelling = map[string]string{"hosted": "hosted_page", "embedded": "embedded_page"}
+	}
+	if other, ok := spelling[mode]; ok {
+		params = maps.Clone(params)
+		params["ui_mode"] = other
+	}
+	return params
 }
 
 func (c *Client) checkNewCheckout(a billing.CheckoutSession, s billing.NewSession) error {

@@ -2,8 +2,10 @@ package stripeclient_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -374,5 +376,34 @@ func TestKey(t *testing.T) {
 	a, b := stripeclient.Fingerprint(secret.New("sk_test_1")), stripeclient.Fingerprint(secret.New("sk_test_2"))
 	if a == b || len(a) != 32 || strings.Contains(a, "sk_") {
 		t.Errorf("fingerprints are %q and %q", a, b)
+	}
+}
+
+// Stripe renamed the values of ui_mode: each version refuses the other's.
+func TestUIModeIsSpelledAsTheVersionWantsIt(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ version, mode, want string }{
+		{"", "hosted", "hosted"},
+		{"", "hosted_page", "hosted"},
+		{"", "embedded_page", "embedded"},
+		{"2026-03-24", "embedded", "embedded"},
+		{"2026-03-25.dahlia", "embedded", "embedded_page"},
+		{"2026-08-26.dahlia", "hosted", "hosted_page"},
+		{"2026-08-26.dahlia", "embedded_page", "embedded_page"},
+		{"2026-08-26.dahlia", "custom", "custom"},
+	} {
+		c, f := onLoopback(t, answers(http.StatusOK, checkoutSession), stripeclient.Options{Version: row.version})
+		session := createCheckout
+		session.Params = maps.Clone(session.Params)
+		session.Params["ui_mode"] = row.mode
+		if _, err := c.CreateCheckoutSession(t.Context(), session); err != nil {
+			t.Fatal(err)
+		}
+		if form, _ := url.ParseQuery(only(t, f).body); form.Get("ui_mode") != row.want {
+			t.Errorf("%q at %q: sent %q, want %q", row.mode, row.version, form.Get("ui_mode"), row.want)
+		}
+		if session.Params["ui_mode"] != row.mode {
+			t.Error("the template was written to")
+		}
 	}
 }
