@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"till/internal/catalog"
 	"till/internal/customers"
@@ -46,6 +48,13 @@ func (s *Service) CreateCheckout(ctx context.Context, c Caller, req CheckoutRequ
 
 // lineItems writes the plan's items with the prices of the moment.
 func (s *Service) lineItems(plan catalog.Plan, quantity *int64) ([]any, error) {
+	if len(plan.LineItems) > 0 && !s.o.Catalog.Resolved() {
+		// An outage is not the plan's fault, and is over when Stripe answers.
+		return nil, &problem.Error{
+			Code: problem.DependencyUnavailable, RetryAfter: time.Second,
+			Err: errors.New("the prices have not been read from Stripe yet"),
+		}
+	}
 	items := make([]any, 0, len(plan.LineItems))
 	for _, item := range plan.LineItems {
 		price, ok := s.o.Catalog.Price(item.Price)

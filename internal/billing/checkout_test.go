@@ -289,12 +289,13 @@ func TestWhatStripeRefuses(t *testing.T) {
 		param, body string
 		want        verdict
 	}{
-		"the caller's currency":  {"currency", everything, verdict{problem.ValidationFailed, []string{"/currency"}}},
-		"the caller's promotion": {"discounts[0][promotion_code]", everything, verdict{problem.ValidationFailed, []string{"/promotion_code"}}},
-		"the plan's currency":    {"currency", `{"plan":"save-card"}`, verdict{problem.UpstreamError, nil}},
-		"a price":                {"line_items[0][price]", everything, verdict{problem.PlanUnavailable, nil}},
-		"something else":         {"subscription_data[trial_period_days]", everything, verdict{problem.UpstreamError, nil}},
-		"no parameter":           {"", everything, verdict{problem.UpstreamError, nil}},
+		"the caller's currency":                 {"currency", everything, verdict{problem.ValidationFailed, []string{"/currency"}}},
+		"the caller's promotion":                {"discounts[0][promotion_code]", everything, verdict{problem.ValidationFailed, []string{"/promotion_code"}}},
+		"the plan's currency":                   {"currency", `{"plan":"save-card"}`, verdict{problem.UpstreamError, nil}},
+		"a price without the caller's currency": {"line_items[0][price]", everything, verdict{problem.ValidationFailed, []string{"/currency"}}},
+		"a price":                               {"line_items[0][price]", `{"plan":"pro"}`, verdict{problem.PlanUnavailable, nil}},
+		"something else":                        {"subscription_data[trial_period_days]", everything, verdict{problem.UpstreamError, nil}},
+		"no parameter":                          {"", everything, verdict{problem.UpstreamError, nil}},
 	} {
 		s := newService(t)
 		s.stripe.create = func(billing.NewSession) error { return refused(stripeError{text: "STRIPE SAYS", param: tc.param}) }
@@ -385,4 +386,18 @@ func TestARefusedRedirectIsForTheLog(t *testing.T) {
 	if counted["host"] != 1 || len(counted) != len(redirect.Reasons()) {
 		t.Errorf("counted %v", counted)
 	}
+}
+
+// An outage from the start on is not the plan's fault.
+func TestPricesThatWereNeverAskedFor(t *testing.T) {
+	t.Parallel()
+	fresh := catalog.New([]catalog.Plan{{
+		Name: "pro", Mode: catalog.ModePayment, LineItems: []catalog.LineItem{{Price: catalog.PriceRef{ID: "price_1"}}},
+	}}, nil)
+	if _, ok := fresh.Price(catalog.PriceRef{ID: "price_1"}); ok || fresh.Resolved() {
+		t.Error("a price is known that nobody asked for")
+	}
+	s := newService(t, func(c *config) { c.unresolved = true })
+	_, err := s.CreateCheckout(t.Context(), s.caller(t, "alice"), request(t, `{"plan":"pro"}`))
+	same(t, "refusal", verdictOf(t, err), verdict{problem.DependencyUnavailable, nil})
 }

@@ -134,6 +134,9 @@ func (g *Gate) ask(ctx context.Context) ([]catalog.Finding, error) {
 		return nil, err
 	}
 	account := customers.Account{ID: id, Livemode: g.o.Livemode}
+	if moved := g.moved(ctx, account); moved != nil {
+		return moved, nil
+	}
 	if err := g.o.Accounts.RememberAccount(ctx, g.o.Fingerprint, account); err != nil {
 		return nil, err
 	}
@@ -141,6 +144,26 @@ func (g *Gate) ask(ctx context.Context) ([]catalog.Finding, error) {
 		g.account.Store(&account)
 	}
 	return findings, nil
+}
+
+// moved finds out whether the key belonged to another account when this database
+// saw it last. A key does not move, so something between here and Stripe is not
+// what it was: in live mode that is the end. In test mode it is a sandbox that
+// was started anew.
+func (g *Gate) moved(ctx context.Context, now customers.Account) []catalog.Finding {
+	seen, ok, err := g.o.Accounts.SeenAccount(ctx, g.o.Fingerprint)
+	if err != nil || !ok || seen == now {
+		return nil
+	}
+	if now.Livemode {
+		return []catalog.Finding{{
+			Path: "STRIPE_SECRET_KEY",
+			Text: fmt.Sprintf("belonged to %s when this database saw it last, and Stripe now says %s", seen.ID, now.ID),
+		}}
+	}
+	g.o.Logger.WarnContext(ctx, "the key belongs to another account than before; its owners get new customers",
+		"before", seen.ID, "now", now.ID)
+	return nil
 }
 
 func wrong(findings []catalog.Finding) bool {

@@ -166,6 +166,18 @@ func TestTheGateOpensWhenStripeAnswers(t *testing.T) {
 	})
 }
 
+// A key does not move to another account: in live mode the start ends.
+func TestAKeyOfAnotherAccountThanBefore(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		seen := &memory{seen: map[string]customers.Account{"f1": {ID: "acct_0", Livemode: true}}}
+		g := runGate(t, healthy(), seen)
+		g.contradicts(t, "STRIPE_SECRET_KEY: belonged to acct_0")
+		if seen.seen["f1"].ID != "acct_0" {
+			t.Error("it was forgotten whose key it was")
+		}
+	})
+}
+
 // After a good answer the first failure is followed up soon, not a whole refresh
 // later.
 func TestAFailedRefreshIsTriedAgainSoon(t *testing.T) {

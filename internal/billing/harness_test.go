@@ -251,8 +251,10 @@ func newService(t *testing.T, edit ...func(*config)) *service {
 		t.Fatal(err)
 	}
 	t.Cleanup(mapping.Close)
-	if _, err := s.catalog.Refresh(t.Context(), c.stripe, true); err != nil {
-		t.Fatal(err)
+	if !c.unresolved {
+		if _, err := s.catalog.Refresh(t.Context(), c.stripe, true); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s.Service, err = billing.New(billing.Options{
 		Gate: opened(t, c.stripe), Catalog: s.catalog, Customers: mapping, Redirects: policy, Stripe: c.stripe,
@@ -271,6 +273,8 @@ type config struct {
 	redirects redirect.Options
 	stripe    *fakeStripe
 	form      customers.SubjectForm
+	// unresolved leaves Stripe unasked for the prices.
+	unresolved bool
 }
 
 func (s *service) caller(t *testing.T, subject string) billing.Caller {

@@ -196,7 +196,8 @@ func explainCheckout(err error, ask checkoutAsk) error {
 	switch {
 	case param == "":
 		return err
-	case param == "currency" && ask.set["currency"] != nil:
+	case ask.set["currency"] != nil && (param == "currency" || strings.HasPrefix(param, "line_items")):
+		// Stripe may blame the price for not having the currency.
 		return problem.At(problem.ValidationFailed, "/currency", "is not a currency of this plan")
 	case strings.HasPrefix(param, "discounts") && ask.promotionID != "":
 		return problem.At(problem.ValidationFailed, "/promotion_code", "cannot be used for this")

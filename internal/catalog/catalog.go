@@ -61,9 +61,11 @@ func New(plans []Plan, portals []Portal) *Catalog {
 	for _, p := range portals {
 		c.portals[p.Name] = p
 	}
-	c.prices.Store(&map[PriceRef]Price{})
 	return c
 }
+
+// Resolved reports whether Stripe has been asked for the prices yet.
+func (c *Catalog) Resolved() bool { return c.prices.Load() != nil }
 
 // Portal returns the named portal template. The name "default" always exists.
 func (c *Catalog) Portal(name string) (Portal, bool) {
@@ -83,7 +85,11 @@ func (c *Catalog) Plan(name string) (Plan, bool) {
 // Price returns what is known of ref; false when Stripe has not been asked yet
 // or has no active price for it.
 func (c *Catalog) Price(ref PriceRef) (Price, bool) {
-	p, ok := (*c.prices.Load())[ref]
+	known := c.prices.Load()
+	if known == nil {
+		return Price{}, false
+	}
+	p, ok := (*known)[ref]
 	return p, ok && p.Active
 }
 

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -47,6 +48,8 @@ type Service struct {
 	o       Options
 	cache   *otter.Cache[Owner, Customer]
 	flights singleflight.Group
+	// calling holds the owners for whom Stripe is being asked at the moment.
+	calling sync.Map
 	metrics *metrics
 }
 
@@ -110,7 +113,10 @@ func (s *Service) Ensure(ctx context.Context, owner Owner) (Customer, error) {
 		}
 		return r.Val.(Customer), nil
 	case <-ctx.Done():
-		return Customer{}, problem.New(problem.UpstreamTimeout, ctx.Err())
+		if _, calling := s.calling.Load(owner); calling {
+			return Customer{}, problem.New(problem.UpstreamTimeout, ctx.Err())
+		}
+		return Customer{}, unavailable(ctx.Err())
 	}
 }
 

@@ -77,6 +77,8 @@ func (s *Service) send(ctx context.Context, rec Record) (Record, result, error) 
 	if err != nil {
 		return rec, resultFailed, err
 	}
+	s.calling.Store(rec.Owner, true)
+	defer s.calling.Delete(rec.Owner)
 	created, err := s.stripe.CreateCustomer(ctx, NewCustomer{
 		IdempotencyKey: rec.IdempotencyKey, Params: rec.Params, Version: rec.Version, Livemode: rec.Owner.Livemode,
 	})
@@ -108,6 +110,8 @@ func (s *Service) lookUp(ctx context.Context, rec Record) (Record, result, error
 		}
 	}
 	from, to := rec.FirstAttemptAt.Add(-clockSlack), rec.LastAttemptAt.Add(s.o.Deadline+clockSlack)
+	s.calling.Store(rec.Owner, true)
+	defer s.calling.Delete(rec.Owner)
 	id, err := s.orphan(ctx, rec, from, to)
 	if err != nil {
 		return rec, resultFailed, err

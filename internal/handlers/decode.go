@@ -30,14 +30,17 @@ const (
 // forms and XML, lets the body override the path, the last of two equal keys
 // win, and anything follow the object.
 func decode(r *http.Request, rule bodyRule, req any) error {
-	if r.ContentLength == 0 {
+	empty := r.ContentLength == 0
+	if _, named := r.Header["Content-Type"]; !empty || named && rule == required {
+		if err := mediaType(r.Header); err != nil {
+			return err
+		}
+	}
+	if empty {
 		if rule == required {
 			return malformed("", "a JSON object is required")
 		}
 		return noQuery(r)
-	}
-	if err := mediaType(r.Header); err != nil {
-		return err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {

@@ -26,7 +26,7 @@ func (s *Store) SeenAccount(ctx context.Context, fingerprint string) (customers.
 
 // RememberAccount notes that Stripe said whose key this is.
 func (s *Store) RememberAccount(ctx context.Context, fingerprint string, a customers.Account) error {
-	_, err := s.db.ExecContext(ctx, `INSERT INTO stripe_accounts (key_fingerprint, account, livemode, seen_at)
+	_, err := s.writer.ExecContext(ctx, `INSERT INTO stripe_accounts (key_fingerprint, account, livemode, seen_at)
 		VALUES (?, ?, ?, ?) ON CONFLICT (key_fingerprint) DO UPDATE SET account = excluded.account,
 		livemode = excluded.livemode, seen_at = excluded.seen_at`,
 		fingerprint, a.ID, a.Livemode, millis(s.now()))

@@ -31,7 +31,7 @@ func (s *Store) Find(ctx context.Context, owner customers.Owner) (customers.Reco
 
 // Reserve implements customers.Store.
 func (s *Store) Reserve(ctx context.Context, r customers.Record) (customers.Record, error) {
-	_, err := s.db.ExecContext(ctx, `INSERT INTO customers
+	_, err := s.writer.ExecContext(ctx, `INSERT INTO customers
 		(account, livemode, issuer, kind, subject, generation, state, idempotency_key, params, stripe_version, reserved_at)
 		VALUES (?, ?, ?, ?, ?, ?, 'reserved', ?, ?, ?, ?)
 		ON CONFLICT (account, livemode, issuer, kind, subject) DO NOTHING`,
@@ -79,7 +79,7 @@ func (s *Store) Supersede(ctx context.Context, r, next customers.Record) (custom
 // with RETURNING: the commit must be known to have succeeded, and only Exec runs
 // the statement to its end before it returns.
 func (s *Store) move(ctx context.Context, owner customers.Owner, update string, args []any) (customers.Record, error) {
-	res, err := s.db.ExecContext(ctx, update, args...)
+	res, err := s.writer.ExecContext(ctx, update, args...)
 	if err != nil {
 		return customers.Record{Owner: owner}, fmt.Errorf("writing a customer: %w", err)
 	}

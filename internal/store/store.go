@@ -25,8 +25,10 @@ var migrations embed.FS
 // Store is an open database. It is safe for concurrent use, and several
 // processes on one host may share the file.
 type Store struct {
-	db  *sql.DB
-	now func() time.Time
+	// db is for reading. Writers take turns at SQLite's lock, so they have one
+	// connection between them: those who wait must not keep readers out.
+	db, writer *sql.DB
+	now        func() time.Time
 }
 
 // Open opens the database at a URL of the form "sqlite://path" and brings its
@@ -44,19 +46,24 @@ func Open(ctx context.Context, databaseURL string, now func() time.Time) (*Store
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
-	// Readers run side by side in WAL mode; writers take turns at SQLite's lock.
 	db.SetMaxOpenConns(8)
 	db.SetMaxIdleConns(8)
-	s := &Store{db: db, now: now}
+	writer, err := sql.Open("sqlite", dsn(path))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the database: %w", err), db.Close())
+	}
+	writer.SetMaxOpenConns(1)
+	s := &Store{db: db, writer: writer, now: now}
 	if err := s.migrate(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("bringing the database up to date: %w", err), db.Close())
+		return nil, errors.Join(fmt.Errorf("bringing the database up to date: %w", err), s.Close())
 	}
 	return s, nil
 }
 
 func dsn(path string) string {
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		"busy_timeout(5000)",
+		// Well below the deadline of a request, which then says what it waited for.
+		"busy_timeout(3000)",
 		"journal_mode(WAL)",
 		// FULL: a committed reservation survives a loss of power, which the
 		// guarantee rests on. WAL alone would allow NORMAL to lose the last ones.
@@ -74,7 +81,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, s.db, files)
+	p, err := goose.NewProvider(goose.DialectSQLite3, s.writer, files)
 	if err != nil {
 		return err
 	}
@@ -109,7 +116,7 @@ func isHopeless(err error) bool {
 }
 
 // Close closes the database.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error { return errors.Join(s.writer.Close(), s.db.Close()) }
 
 func millis(t time.Time) any {
 	if t.IsZero() {

@@ -51,7 +51,7 @@ func TestSQLiteKeepsTheSuite(t *testing.T) {
 func TestWhatTheGuaranteeRestsOnIsInForceOnEveryConnection(t *testing.T) {
 	t.Parallel()
 	s := open(t, newFile(t))
-	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "busy_timeout": "5000", "foreign_keys": "1"}
+	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "busy_timeout": "3000", "foreign_keys": "1"}
 	// Held open together, so that the pool has to make new ones.
 	for range 8 {
 		conn, err := s.DB().Conn(t.Context())
