@@ -4,8 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -52,9 +54,13 @@ func TestWhatTheGuaranteeRestsOnIsInForceOnEveryConnection(t *testing.T) {
 	t.Parallel()
 	s := open(t, newFile(t))
 	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "busy_timeout": "3000", "foreign_keys": "1"}
-	// Held open together, so that the pool has to make new ones.
-	for range 8 {
-		conn, err := s.DB().Conn(t.Context())
+	// Held open together, so that the pool has to make new ones; the writer has one.
+	for i := range 9 {
+		pool := s.DB()
+		if i == 8 {
+			pool = s.Writer()
+		}
+		conn, err := pool.Conn(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,6 +75,46 @@ func TestWhatTheGuaranteeRestsOnIsInForceOnEveryConnection(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("pragmas (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// Another process holds the lock: whoever wants to write waits, whoever wants to
+// read does not.
+func TestThoseWhoWaitToWriteKeepNoReaderOut(t *testing.T) {
+	t.Parallel()
+	path := newFile(t)
+	s, other := open(t, path), open(t, path)
+	if _, err := s.Reserve(t.Context(), storetest.Reservation(storetest.Owner("alice"), 1, "k")); err != nil {
+		t.Fatal(err)
+	}
+	held, err := other.Writer().BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = held.Rollback() }()
+	waiting, stop := context.WithCancel(t.Context())
+	var writers sync.WaitGroup
+	refused := make([]error, 20)
+	for i := range refused {
+		writers.Go(func() {
+			_, refused[i] = s.Reserve(waiting, storetest.Reservation(storetest.Owner(fmt.Sprint("user", i)), 1, fmt.Sprint("k", i)))
+		})
+	}
+	for end := time.Now().Add(2 * time.Second); s.Writer().Stats().WaitCount < 19 && time.Now().Before(end); {
+		runtime.Gosched()
+	}
+	if got := s.DB().Stats().InUse; got != 0 {
+		t.Errorf("%d connections for reading are taken", got)
+	}
+	if _, err := s.Find(t.Context(), storetest.Owner("alice")); err != nil {
+		t.Errorf("reading: %v", err)
+	}
+	stop()
+	writers.Wait()
+	for i, err := range refused {
+		if err == nil {
+			t.Errorf("writer %d got past the lock", i)
 		}
 	}
 }
