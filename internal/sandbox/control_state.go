@@ -3,6 +3,7 @@ package sandbox
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -21,27 +22,60 @@ func (s *Sandbox) listRequests(r *http.Request) (any, error) {
 	return object{"object": "list", "data": rows, "total": s.state.journal.total}, nil
 }
 
-// readState counts the objects of each kind and shows the customers.
-func (s *Sandbox) readState(*http.Request) (any, error) {
+// readState counts the objects of each kind and the faults that struck, and shows
+// the newest customers: a thousand, or as many as `limit` says.
+func (s *Sandbox) readState(r *http.Request) (any, error) {
+	limit := maxShown
+	if given := r.URL.Query().Get("limit"); given != "" {
+		n, err := strconv.Atoi(given)
+		if err != nil || n < 0 {
+			return nil, malformed("", "limit", "limit must be a number of customers that is not negative.")
+		}
+		limit = n
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	counts := object{}
+	counts, struck := object{}, object{}
 	for kind, t := range s.state.tables {
 		counts[strings.ReplaceAll(kind, ".", "_")+"s"] = len(t.rows)
 	}
-	return object{"now": s.now(), "counts": counts, "customers": s.shownCustomers()}, nil
+	for _, kind := range faultKinds {
+		struck[kind] = s.state.struck[kind]
+	}
+	return object{
+		"now": s.now(), "counts": counts, "faults_struck": struck,
+		"idempotency_keys":           len(s.state.idem.slots),
+		"idempotency_keys_forgotten": s.state.idem.forgotten,
+		"customers":                  s.shownCustomers(limit),
+	}, nil
 }
 
-// maxShown bounds the customers that one answer shows: the newest.
+// maxShown bounds the customers of an answer that was asked for no number.
 const maxShown = 1000
 
-func (s *Sandbox) shownCustomers() []any {
-	out := []any{}
+// shownCustomer is a customer as it is, or as it was when it was deleted.
+type shownCustomer struct {
+	ID       string `json:"id"`
+	Livemode bool   `json:"livemode"` // false: there is no live mode here
+	Created  int64  `json:"created"`
+	Deleted  bool   `json:"deleted"`
+	Email    any    `json:"email"`
+	Name     any    `json:"name"`
+	Metadata object `json:"metadata"`
+}
+
+func (s *Sandbox) shownCustomers(limit int) []shownCustomer {
 	rows := s.state.tables["customer"].rows
-	for _, r := range slices.Backward(rows[max(0, len(rows)-maxShown):]) {
-		out = append(out, object{
-			"id": r.id, "created": r.created, "deleted": r.fields["deleted"] == true,
-			"email": nullable(r.str("email")), "metadata": metadataOf(r.fields),
+	rows = rows[max(0, len(rows)-limit):]
+	out := make([]shownCustomer, 0, len(rows))
+	for _, r := range slices.Backward(rows) {
+		fields, deleted := r.fields, false
+		if was, ok := r.hidden.(object); ok {
+			fields, deleted = was, true
+		}
+		out = append(out, shownCustomer{
+			ID: r.id, Created: r.created, Deleted: deleted,
+			Email: nullable(stringOf(fields, "email")), Name: nullable(stringOf(fields, "name")), Metadata: metadataOf(fields),
 		})
 	}
 	return out

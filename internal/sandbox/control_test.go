@@ -205,6 +205,22 @@ func TestFaults(t *testing.T) {
 				t.Error("a lock has no such reason")
 			}
 		}, 0},
+		{"lock conflict", `{` + op + `,"kind":"lock_timeout","status":409}`, func(t *testing.T, r reply, err error) {
+			wantError(t, r, 409, "lock_timeout", "")
+		}, 0},
+		{"key in use", `{` + op + `,"kind":"key_in_use"}`, func(t *testing.T, r reply, err error) {
+			wantError(t, r, 409, "idempotency_key_in_use", "")
+		}, 0},
+		{"idempotency error", `{` + op + `,"kind":"idempotency_error"}`, func(t *testing.T, r reply, err error) {
+			if r.status != 400 || r.str("error", "type") != "idempotency_error" {
+				t.Errorf("%d %s", r.status, r.raw)
+			}
+		}, 0},
+		{"failed", `{` + op + `,"kind":"failed_500"}`, func(t *testing.T, r reply, err error) {
+			if r.status != 500 || r.str("error", "type") != "api_error" {
+				t.Errorf("%d %s", r.status, r.raw)
+			}
+		}, 0},
 		{"missing", `{` + op + `,"kind":"missing","status":400,"param":"customer"}`, func(t *testing.T, r reply, err error) {
 			wantError(t, r, 400, "resource_missing", "customer")
 		}, 0},
@@ -221,6 +237,7 @@ func TestFaults(t *testing.T) {
 		}, 1},
 		{"created then silence", `{` + op + `,"kind":"created_then_silence"}`, wantBroken, 1},
 		{"truncated", `{` + op + `,"kind":"truncated"}`, wantBroken, 1},
+		{"created then reset", `{` + op + `,"kind":"created_then_reset"}`, wantBroken, 1},
 		{"garbage", `{` + op + `,"kind":"garbage_200"}`, func(t *testing.T, r reply, err error) {
 			if r.status != 200 || r.body != nil {
 				t.Errorf("%d %s", r.status, r.raw)
@@ -276,7 +293,7 @@ func wantBroken(t *testing.T, r reply, err error) {
 
 func TestSpoiledAnswersReplayWhole(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []string{"created_then_silence", "truncated", "garbage_200", "wrong_customer"} {
+	for _, kind := range []string{"created_then_silence", "created_then_reset", "truncated", "garbage_200", "wrong_customer"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			s := start(t)

@@ -23,6 +23,9 @@
 // session that is no longer open) is stored under the key and replayed, as a
 // 500 is. A request that panics frees its key.
 //
+// The Date of every answer is of the sandbox's own clock, as Stripe's is of
+// Stripe's: who goes by it follows a clock that is moved.
+//
 // Control calls move the clock, play the buyer, install faults, and show what
 // happened; see the list in control.go. They need no key and therefore answer
 // loopback callers only, under a local Host, never for a page of another site.

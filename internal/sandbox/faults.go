@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -16,30 +15,37 @@ const (
 // faultKinds are the ways in which the sandbox can misbehave on request.
 var faultKinds = []string{
 	// nothing is executed
-	"drop", "rate_limit", "lock_timeout", "status", "html_502", "missing",
+	"drop", "rate_limit", "lock_timeout", "key_in_use", "idempotency_error", "status", "html_502", "missing",
+	// nothing is executed, and the key remembers it
+	"failed_500",
 	// executed, then spoiled
 	"created_then_500", "created_then_silence", "garbage_200", "empty_200",
-	"wrong_customer", "flip_livemode", "foreign_url", "truncated",
+	"wrong_customer", "flip_livemode", "foreign_url", "truncated", "created_then_reset",
 	// executed, late
 	"delay",
 }
 
 // fault is an order to misbehave.
 type fault struct {
-	ID        string            `json:"id"`
-	Operation string            `json:"operation"` // "checkout.sessions.create", or "*"
-	Kind      string            `json:"kind"`
-	Count     int               `json:"count"` // 0: until cleared
-	Remaining int               `json:"remaining"`
-	Delay     string            `json:"delay,omitempty"` // a Go duration of real time
-	Status    int               `json:"status,omitempty"`
-	Code      string            `json:"code,omitempty"`
-	Type      string            `json:"type,omitempty"`
-	Param     string            `json:"param,omitempty"`
-	Message   string            `json:"message,omitempty"`
-	Headers   map[string]string `json:"headers,omitempty"`
+	ID        string `json:"id"`
+	Operation string `json:"operation"` // "checkout.sessions.create", or "*"
+	Kind      string `json:"kind"`
+	Count     int    `json:"count"` // 0: until cleared
+	Remaining int    `json:"remaining"`
+	// Probability is that of striking a request; none: 1. What is spared goes on
+	// to the next fault.
+	Probability *float64          `json:"probability,omitempty"`
+	Seed        *uint64           `json:"seed,omitempty"`
+	Delay       string            `json:"delay,omitempty"` // a Go duration of real time
+	Status      int               `json:"status,omitempty"`
+	Code        string            `json:"code,omitempty"`
+	Type        string            `json:"type,omitempty"`
+	Param       string            `json:"param,omitempty"`
+	Message     string            `json:"message,omitempty"`
+	Headers     map[string]string `json:"headers,omitempty"`
 
-	pause time.Duration
+	pause  time.Duration
+	chance chance
 }
 
 // noFault is what a healthy request has.
@@ -63,16 +69,20 @@ func (f *fault) check(known func(string) bool) error {
 		}
 		f.pause = d
 	}
+	var err error
+	if f.chance, f.Seed, err = newChance(f.Probability, f.Seed); err != nil {
+		return err
+	}
 	f.ID, f.Remaining = newID("fault"), f.Count
 	return nil
 }
 
-// takeFault returns the first fault for the operation, used up by one.
+// takeFault returns the first fault for the operation that strikes, used up by one.
 func (s *Sandbox) takeFault(operation string) *fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range s.state.faults {
-		if f.Operation != "*" && f.Operation != operation {
+		if f.Operation != "*" && f.Operation != operation || !f.chance.strikes() {
 			continue
 		}
 		taken := *f
@@ -89,15 +99,16 @@ func (s *Sandbox) takeFault(operation string) *fault {
 
 // wait delays the execution. It ends early when the caller has given up; the
 // request is executed all the same.
-func (f *fault) wait(ctx context.Context) {
+func (f *fault) wait(x *exchange) {
 	if f.pause == 0 {
 		return
 	}
+	x.struck = x.struck || f.Kind == "delay"
 	timer := time.NewTimer(f.pause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-ctx.Done():
+	case <-x.r.Context().Done():
 	}
 }
 
@@ -112,7 +123,8 @@ func (f *fault) before(x *exchange, form *node) bool {
 	if !ok {
 		return false
 	}
-	f.wait(x.r.Context())
+	f.wait(x)
+	x.struck = true
 	answer(x)
 	return true
 }
@@ -123,15 +135,15 @@ func (f *fault) early(form *node) (func(*exchange), bool) {
 		return reset, true
 	case "html_502":
 		return badGateway, true
-	case "rate_limit", "lock_timeout", "status", "missing":
-		return func(x *exchange) { x.refuse(f.refusal(form)) }, true
+	case "rate_limit", "lock_timeout", "key_in_use", "idempotency_error", "status", "missing":
+		return func(x *exchange) { x.refuse(f.refusal(x, form)) }, true
 	}
 	return nil, false
 }
 
 // refusal is the error that a fault stands for; its fields may be overridden.
-func (f *fault) refusal(form *node) *apiError {
-	e := f.usual(form)
+func (f *fault) refusal(x *exchange, form *node) *apiError {
+	e := f.usual(x, form)
 	e.Code, e.Type = orElse(f.Code, e.Code), orElse(f.Type, e.Type)
 	e.Param, e.Message = orElse(f.Param, e.Param), orElse(f.Message, e.Message)
 	if f.Status != 0 {
@@ -143,7 +155,7 @@ func (f *fault) refusal(form *node) *apiError {
 	return e
 }
 
-func (f *fault) usual(form *node) *apiError {
+func (f *fault) usual(x *exchange, form *node) *apiError {
 	switch f.Kind {
 	case "rate_limit":
 		return &apiError{
@@ -156,6 +168,10 @@ func (f *fault) usual(form *node) *apiError {
 			Status: http.StatusTooManyRequests, Code: "lock_timeout",
 			Message: "This object cannot be accessed right now because another API request or Stripe process is currently accessing it. If you see this error intermittently, retry the request. If you see this error frequently and are making multiple concurrent requests to a single object, make your requests serially or at a lower rate. For more details, see https://stripe.com/docs/rate-limits#object-lock-timeouts.",
 		}
+	case "key_in_use":
+		return inUse(x.entry.IdempotencyKey)
+	case "idempotency_error":
+		return otherParameters(x.entry.IdempotencyKey)
 	case "missing":
 		return missingFault(form)
 	}

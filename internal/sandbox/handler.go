@@ -13,7 +13,7 @@ import (
 func (s *Sandbox) Handler() http.Handler {
 	api, control, pages := s.apiRoutes(), s.controlRoutes(), s.pageRoutes()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = unmounted(r)
+		r, w = unmounted(r), &dated{ResponseWriter: w, s: s}
 		switch {
 		case !strings.HasPrefix(r.URL.Path, "/v1/"):
 			pages.ServeHTTP(w, r)

@@ -31,6 +31,8 @@ type slot struct {
 type idempotency struct {
 	slots map[string]*slot
 	order *list.List
+	// forgotten counts the keys that had to go before their time.
+	forgotten int
 }
 
 func newIdempotency() *idempotency {
@@ -69,9 +71,7 @@ func (old *slot) outcome(fresh *slot) *outcome {
 			"Keys for idempotent requests can only be used for the same endpoint they were first used for ('%s' vs '%s'). Try using a key other than '%s' if you meant to execute a different request.",
 			fresh.path, old.path, old.key))}
 	case old.request != fresh.request:
-		return &outcome{refused: mismatch(fmt.Sprintf(
-			"Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '%s' if you meant to execute a different request.",
-			old.key))}
+		return &outcome{refused: otherParameters(old.key)}
 	case !old.done:
 		return &outcome{refused: inUse(old.key)}
 	}
@@ -80,6 +80,11 @@ func (old *slot) outcome(fresh *slot) *outcome {
 
 func mismatch(message string) *apiError {
 	return &apiError{Type: "idempotency_error", Message: message}
+}
+
+func otherParameters(key string) *apiError {
+	return mismatch(fmt.Sprintf(
+		"Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '%s' if you meant to execute a different request.", key))
 }
 
 func inUse(key string) *apiError {
@@ -110,6 +115,7 @@ func (s *Sandbox) release(sl *slot) {
 func (i *idempotency) add(sl *slot) {
 	if len(i.slots) >= maxKeys {
 		i.remove(i.order.Front().Value.(*slot))
+		i.forgotten++
 	}
 	i.slots[sl.key] = sl
 	sl.place = i.order.PushBack(sl)

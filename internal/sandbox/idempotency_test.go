@@ -43,6 +43,9 @@ func TestReplayOfErrors(t *testing.T) {
 		made              int
 	}{
 		{"500", `{"operation":"customers.create","kind":"created_then_500","count":1}`, "/v1/customers", []string{"name=A"}, 500, true, 1},
+		{"500 that made nothing", `{"operation":"customers.create","kind":"failed_500","count":1}`, "/v1/customers", []string{"name=A"}, 500, true, 0},
+		{"key in use", `{"operation":"*","kind":"key_in_use","count":2}`, "/v1/customers", nil, 409, false, 0},
+		{"idempotency error", `{"operation":"*","kind":"idempotency_error","count":2}`, "/v1/customers", nil, 400, false, 0},
 		{"judged in execution", "", "/v1/billing_portal/sessions", []string{"customer=cus_nobody"}, 400, true, 0},
 		{"unknown parameter", "", "/v1/customers", []string{"colour=red"}, 400, false, 0},
 		{"bad url", "", "/v1/billing_portal/sessions", []string{"customer=x", "return_url=nope"}, 400, false, 0},

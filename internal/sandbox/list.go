@@ -1,12 +1,16 @@
 package sandbox
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // listing is what a list operation does: which kind, which rows.
 type listing struct {
 	kind     string
 	customer string             // only this customer's rows; "" for all
 	match    func(*record) bool // nil: every row
+	created  window
 }
 
 // list answers with one page, newest first, ties in creation order.
@@ -15,6 +19,7 @@ func (c *call) list(l listing) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.created = c.window()
 	rows := c.tables[l.kind].of(l.customer)
 	page, more, err := c.page(l, rows, limit)
 	if err != nil {
@@ -91,7 +96,7 @@ func (c *call) take(l listing, rows []*record, limit int, newestFirst bool) (pag
 }
 
 func (c *call) wanted(l listing, r *record) bool {
-	if r.fields["deleted"] == true || !c.createdInRange(r) {
+	if !l.created.holds(r.created) || r.fields["deleted"] == true {
 		return false
 	}
 	if l.match == nil {
@@ -101,23 +106,38 @@ func (c *call) wanted(l listing, r *record) bool {
 	return l.match(r)
 }
 
-// createdInRange applies `created`: an exact second or gt, gte, lt, lte.
-func (c *call) createdInRange(r *record) bool {
+// window is a span of seconds, both ends included.
+type window struct{ from, to int64 }
+
+func (w window) holds(second int64) bool { return w.from <= second && second <= w.to }
+
+// window reads `created`, an exact second or gt, gte, lt, lte: once for a list
+// and not once for each row, since a test may have many thousands.
+func (c *call) window() window {
+	w := window{math.MinInt64, math.MaxInt64}
 	if exact, ok := c.params["created"].(int64); ok {
-		return r.created == exact
+		return window{exact, exact}
 	}
 	bounds := c.params.sub("created")
-	for name, holds := range map[string]func(a, b int64) bool{
-		"gt":  func(a, b int64) bool { return a > b },
-		"gte": func(a, b int64) bool { return a >= b },
-		"lt":  func(a, b int64) bool { return a < b },
-		"lte": func(a, b int64) bool { return a <= b },
-	} {
-		if bounds.has(name) && !holds(r.created, bounds.int(name)) {
-			return false
-		}
+	if bounds.has("gte") {
+		w.from = bounds.int("gte")
 	}
-	return true
+	if bounds.has("lte") {
+		w.to = bounds.int("lte")
+	}
+	if second := bounds.int("gt"); bounds.has("gt") {
+		if second == math.MaxInt64 {
+			return window{1, 0}
+		}
+		w.from = max(w.from, second+1)
+	}
+	if second := bounds.int("lt"); bounds.has("lt") {
+		if second == math.MinInt64 {
+			return window{1, 0}
+		}
+		w.to = min(w.to, second-1)
+	}
+	return w
 }
 
 // equals matches rows whose fields equal the parameters of the same name,

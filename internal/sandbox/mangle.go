@@ -11,17 +11,23 @@ import (
 func (f *fault) after(x *exchange, got answer) bool {
 	switch f.Kind {
 	case "created_then_silence":
+		x.struck = true
 		hangUp(x)
 		return true
 	case "truncated":
+		x.struck = true
 		truncate(x, got)
 		return true
+	case "created_then_reset":
+		x.struck = true
+		resetMidway(x, got)
+		return true
 	case "garbage_200":
-		got = answer{status: http.StatusOK, body: []byte("\x00\x01 this is not JSON <")}
+		x.struck, got = true, answer{status: http.StatusOK, body: []byte("\x00\x01 this is not JSON <")}
 	case "empty_200":
-		got = answer{status: http.StatusOK, body: []byte("{}")}
+		x.struck, got = true, answer{status: http.StatusOK, body: []byte("{}")}
 	case "wrong_customer", "flip_livemode", "foreign_url":
-		got.body = f.mangle(got.body)
+		got.body, x.struck = f.mangle(got.body)
 	default:
 		return false
 	}
@@ -29,11 +35,12 @@ func (f *fault) after(x *exchange, got answer) bool {
 	return true
 }
 
-// mangle changes the object in the answer, or each object of a list.
-func (f *fault) mangle(body []byte) []byte {
+// mangle changes the object in the answer, or each object of a list, and says
+// whether there was one.
+func (f *fault) mangle(body []byte) (mangled []byte, changed bool) {
 	var o object
 	if json.Unmarshal(body, &o) != nil || o["error"] != nil {
-		return body
+		return body, false
 	}
 	rows, isList := o["data"].([]any)
 	if !isList {
@@ -44,7 +51,7 @@ func (f *fault) mangle(body []byte) []byte {
 			f.spoil(row)
 		}
 	}
-	return encode(o)
+	return encode(o), len(rows) > 0
 }
 
 func (f *fault) spoil(o object) {
@@ -72,18 +79,32 @@ func badGateway(x *exchange) {
 
 // truncate promises the whole answer and sends half of it.
 func truncate(x *exchange, got answer) {
+	half(x, got)
+	panic(http.ErrAbortHandler)
+}
+
+// resetMidway is truncate with a connection that is torn down, not closed.
+func resetMidway(x *exchange, got answer) {
+	half(x, got)
+	tearDown(x)
+}
+
+func half(x *exchange, got answer) {
 	x.log(0)
 	x.headers(got)
 	x.w.Header().Set("Content-Length", strconv.Itoa(len(got.body)))
 	x.w.WriteHeader(got.status)
 	x.w.Write(got.body[:len(got.body)/2])
 	_ = http.NewResponseController(x.w).Flush()
-	panic(http.ErrAbortHandler)
 }
 
 // reset tears the connection down (RST, where it is TCP).
 func reset(x *exchange) {
 	x.log(0)
+	tearDown(x)
+}
+
+func tearDown(x *exchange) {
 	conn, _, err := http.NewResponseController(x.w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)

@@ -69,6 +69,9 @@ func (x *exchange) log(status int) {
 	defer x.s.mu.Unlock()
 	x.entry.Created = x.s.now()
 	x.s.state.journal.add(x.entry)
+	if x.struck {
+		x.s.state.struck[x.fault.Kind]++
+	}
 }
 
 // encode writes JSON without HTML escaping: URLs keep their ampersands.

@@ -59,6 +59,7 @@ type exchange struct {
 	id      string // req_...
 	version string
 	fault   *fault
+	struck  bool // the fault made a difference
 	entry   journalEntry
 }
 
@@ -115,7 +116,7 @@ func readBody(w http.ResponseWriter, r *http.Request) (string, error) {
 func (x *exchange) answer(form *node) answer {
 	key := x.r.Header.Get("Idempotency-Key")
 	if x.r.Method != http.MethodPost || key == "" {
-		x.fault.wait(x.r.Context())
+		x.fault.wait(x)
 		got, _ := x.execute(form)
 		return got
 	}
@@ -125,7 +126,7 @@ func (x *exchange) answer(form *node) answer {
 	}
 	// An operation that panics must not leave its key in use for ever.
 	defer x.s.release(slot)
-	x.fault.wait(x.r.Context())
+	x.fault.wait(x)
 	got, executed := x.execute(form)
 	if executed {
 		x.s.settle(slot, got, x.id)
@@ -150,12 +151,16 @@ func (x *exchange) execute(form *node) (got answer, executed bool) {
 	if err != nil {
 		return x.render(nil, err), false
 	}
+	if x.fault.Kind == "failed_500" {
+		x.struck = true
+		return x.render(nil, serverError()), true
+	}
 	result, err := x.run(params(decoded.(object)))
 	if e, ok := errors.AsType[*apiError](err); ok && e.beforeExecution {
 		return x.render(nil, err), false
 	}
 	if err == nil && x.fault.Kind == "created_then_500" {
-		err = serverError()
+		x.struck, err = true, serverError()
 	}
 	return x.render(result, err), true
 }

@@ -13,6 +13,7 @@ type state struct {
 	advanced time.Duration // how far the clock was moved
 	idem     *idempotency
 	faults   []*fault
+	struck   map[string]int // by kind: how many requests a fault made a difference to
 	journal  *journal
 	portals  *portalLinks
 	account  string          // the sandbox's own
@@ -39,7 +40,7 @@ var kinds = []struct{ kind, noun string }{
 }
 
 func newState(templates map[string]object) *state {
-	st := &state{tables: map[string]*table{}, idem: newIdempotency(), journal: &journal{}, accounts: map[string]bool{}, portals: newPortalLinks()}
+	st := &state{tables: map[string]*table{}, idem: newIdempotency(), journal: &journal{}, struck: map[string]int{}, accounts: map[string]bool{}, portals: newPortalLinks()}
 	for _, k := range kinds {
 		t := &table{
 			kind: k.kind, noun: k.noun, template: templates[k.kind], limit: maxObjects,
