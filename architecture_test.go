@@ -79,7 +79,9 @@ var places = map[string]place{
 
 	"internal/contract":            {layer: testSupport},
 	"internal/sandbox/sandboxtest": {layer: testSupport},
+	"internal/store/pgtest":        {layer: testSupport},
 	"internal/store/storetest":     {layer: testSupport},
+	"internal/torture":             {layer: testSupport},
 }
 
 // owner names the one package that may know a module, so that replacing the module

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"till/internal/secret"
+
 	"till/internal/auth"
 	"till/internal/auth/devissuer"
 	"till/internal/config"
@@ -57,11 +59,11 @@ func develop(cfg *config.Config, addr net.Addr) (*development, error) {
 		return nil, err
 	}
 	d.sandbox = fake.Handler()
-	if cfg.Database.URL == "" {
+	if cfg.Database.URL.IsZero() {
 		if d.folder, err = os.MkdirTemp("", "till-dev-"); err != nil {
 			return nil, err
 		}
-		cfg.Database.URL = "sqlite://" + filepath.Join(d.folder, "till.db")
+		cfg.Database.URL = secret.New("sqlite://" + filepath.Join(d.folder, "till.db"))
 	}
 	return d, nil
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"till/internal/store"
 )
 
 // drainLimit is how long running requests have at the end: more than the longest
@@ -41,7 +43,19 @@ func (s *service) run(ctx context.Context) error {
 	g.Go(func() error { return served(s.public.Serve(s.publicListener)) })
 	g.Go(func() error { return served(s.ops.Serve(s.opsListener)) })
 	g.Go(func() error { return s.verifier.Run(needed) })
-	g.Go(func() error { return s.gate.Run(needed) })
+	migrated := make(chan struct{})
+	g.Go(func() error {
+		defer close(migrated)
+		return s.migrate(needed)
+	})
+	g.Go(func() error {
+		<-migrated
+		return s.gate.Run(needed)
+	})
+	g.Go(func() error {
+		<-migrated
+		return s.customers.Run(needed, s.gate.Account)
+	})
 	g.Go(func() error {
 		<-running.Done()
 		defer release()
@@ -51,6 +65,27 @@ func (s *service) run(ctx context.Context) error {
 	err := g.Wait()
 	s.logger.Info("stopped")
 	return errors.Join(err, s.close())
+}
+
+// migrate brings the database up to date. One that is absent is waited for: a
+// start must not depend on the order in which things come up.
+func (s *service) migrate(ctx context.Context) error {
+	const soon, atMost = 250 * time.Millisecond, 2 * time.Second
+	for pause := soon; ; pause = min(2*pause, atMost) {
+		err := s.store.Migrate(ctx)
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return nil
+		case store.IsHopeless(err):
+			return err
+		}
+		s.logger.Warn("waiting for the database", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
 }
 
 // drain takes the service out of the load balancer, then lets requests finish.

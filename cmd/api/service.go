@@ -95,7 +95,7 @@ func (s *service) listen(ctx context.Context) (err error) {
 // build connects the packages, from the ground up.
 func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err error) {
 	cfg := s.cfg
-	if s.store, err = store.Open(ctx, cfg.Database.URL, nil); err != nil {
+	if s.store, err = store.Open(ctx, cfg.Database.URL.Reveal(), nil); err != nil {
 		return err
 	}
 	if s.stripe, err = stripeclient.New(stripeclient.Options{
@@ -113,7 +113,7 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	}
 	subjects := customers.SubjectForm(cfg.Stripe.MetadataSubject)
 	s.customers, err = customers.New(s.store, s.stripe, reg, customers.Options{
-		SubjectForm: subjects, Version: s.stripe.Version(),
+		SubjectForm: subjects, Version: s.stripe.Version(), Logger: s.logger,
 	})
 	if err != nil {
 		return err

@@ -20,10 +20,10 @@ func (c claims) principal(i Issuer) (Principal, error) {
 		return Principal{}, err
 	}
 	p := Principal{Issuer: i.Issuer, Subject: subject, Org: org, ExpiresAt: c.expiresAt}
-	p.Email = c.optionalText(i.Profile.Email)
 	p.Name = c.optionalText(i.Profile.Name)
-	p.EmailVerified = p.Email != "" && i.Profile.EmailVerified != "" &&
-		c.object[i.Profile.EmailVerified].Kind() == 't'
+	if verified := i.Profile.EmailVerified; verified == "" || c.object[verified].Kind() == 't' {
+		p.Email = c.optionalText(i.Profile.Email)
+	}
 	return p, nil
 }
 

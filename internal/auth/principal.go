@@ -8,11 +8,10 @@ type Principal struct {
 	Issuer, Subject string
 	// Org is the organisation the token acts for; nil for a personal token.
 	Org *Membership
-	// Email, EmailVerified and Name come from the claims that the issuer's Profile names,
-	// and are empty when it names none or the claim is not fit to use.
-	Email         string
-	EmailVerified bool
-	Name          string
+	// Email and Name come from the claims that the issuer's Profile names, and are empty
+	// when it names none or the claim is not fit to use; Email also when the profile names
+	// a claim that does not say that the address is verified.
+	Email, Name string
 	// ExpiresAt is the token's exp.
 	ExpiresAt time.Time
 }

@@ -56,11 +56,13 @@ func TestPrincipal(t *testing.T) {
 		{"sub byte-exact", org, profile, `"sub":"Alice\u0301 "`, with(func(p *auth.Principal) { p.Subject = "Alice\u0301 " })},
 		{"fraction of a second", org, profile, `"exp":1767229200.5`, with(func(p *auth.Principal) { p.ExpiresAt = time.Unix(1767229200, 5e8) })},
 		{"profile", auth.Org{}, profile, everything, with(func(p *auth.Principal) {
-			p.Email, p.EmailVerified, p.Name = "a@example.com", true, "Alice"
+			p.Email, p.Name = "a@example.com", "Alice"
 		})},
 		{"only the name", auth.Org{}, auth.Profile{Name: "name"}, everything, with(func(p *auth.Principal) { p.Name = "Alice" })},
-		{"not verified", org, profile, `"email":"a@example.com","email_verified":false`, with(func(p *auth.Principal) { p.Email = "a@example.com" })},
-		{"verified as text", org, profile, `"email":"a@example.com","email_verified":"true"`, with(func(p *auth.Principal) { p.Email = "a@example.com" })},
+		{"not verified", org, profile, `"email":"a@example.com","email_verified":false`, alice},
+		{"verified is missing", org, profile, `"email":"a@example.com"`, alice},
+		{"verified is not asked for", org, auth.Profile{Email: "email"}, `"email":"a@example.com","email_verified":false`, with(func(p *auth.Principal) { p.Email = "a@example.com" })},
+		{"verified as text", org, profile, `"email":"a@example.com","email_verified":"true"`, alice},
 		{"verified without e-mail", org, profile, `"email_verified":true`, alice},
 		{"e-mail not text", org, profile, `"email":["a@example.com"],"email_verified":true`, alice},
 		{"e-mail with a line end", org, profile, `"email":"a@example.com\nBcc: b@example.com","email_verified":true`, alice},

@@ -30,14 +30,12 @@ func (s *Service) CreateCheckout(ctx context.Context, c Caller, req CheckoutRequ
 			return CheckoutSession{}, err
 		}
 	}
-	customer, err := s.o.Customers.Ensure(ctx, c.owner)
-	if err != nil {
-		return CheckoutSession{}, err
-	}
-	session, err := s.o.Stripe.CreateCheckoutSession(ctx, NewSession{
-		IdempotencyKey: rand.Text(),
-		Params:         s.checkoutParams(c, customer, plan, items, ask),
-		Customer:       customer.ID, Livemode: c.owner.Livemode,
+	session, err := withCustomer(ctx, s, c, policy{}, func(customer customers.Customer) (CheckoutSession, error) {
+		return s.o.Stripe.CreateCheckoutSession(ctx, NewSession{
+			IdempotencyKey: rand.Text(),
+			Params:         s.checkoutParams(c, customer, plan, items, ask),
+			Customer:       customer.ID, Livemode: c.owner.Livemode,
+		})
 	})
 	if err != nil {
 		return CheckoutSession{}, explainCheckout(err, ask)

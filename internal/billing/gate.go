@@ -59,6 +59,34 @@ func (g *Gate) Account() (customers.Account, error) {
 // Ready reports whether the account is known.
 func (g *Gate) Ready() bool { return g.account.Load() != nil }
 
+// Confirm asks Stripe once more whose key it is. It fails when that is another
+// account than the gate knows, and no customer may then be taken for gone: in test
+// mode the gate follows, for a sandbox that was started anew; in live mode it is shut.
+func (g *Gate) Confirm(ctx context.Context) error {
+	known, err := g.Account()
+	if err != nil {
+		return err
+	}
+	id, err := g.o.Stripe.AccountID(ctx)
+	switch {
+	case isPermissionDenied(err), err == nil && id == known.ID:
+		return nil
+	case err != nil:
+		return err
+	}
+	g.o.Logger.ErrorContext(ctx, "the key belongs to another account than before", "before", known.ID, "now", id)
+	now := customers.Account{ID: id, Livemode: g.o.Livemode}
+	if now.Livemode || g.o.Account != "" {
+		g.account.CompareAndSwap(g.account.Load(), nil)
+	} else {
+		g.account.Store(&now)
+	}
+	return &problem.Error{
+		Code: problem.DependencyUnavailable, RetryAfter: time.Second,
+		Err: fmt.Errorf("the key belongs to %s, and the customers are those of %s", id, known.ID),
+	}
+}
+
 // Contradiction is what Stripe says against the configuration. The service must
 // not start with it.
 type Contradiction struct{ Findings []catalog.Finding }
@@ -99,6 +127,29 @@ func (g *Gate) Run(ctx context.Context) error {
 	}
 }
 
+// AccountOf returns the id of the account that the key belongs to. Where the key
+// may not read it, the configured id counts; where it may, both must agree. What
+// Stripe says against key or configuration is a *Contradiction.
+func AccountOf(ctx context.Context, stripe AccountSource, configured string) (string, error) {
+	contradiction := func(path, format string, args ...any) error {
+		return &Contradiction{[]catalog.Finding{{Path: path, Text: fmt.Sprintf(format, args...)}}}
+	}
+	id, err := stripe.AccountID(ctx)
+	switch {
+	case isKeyRefused(err):
+		return "", contradiction("STRIPE_SECRET_KEY", "Stripe does not accept this key")
+	case isPermissionDenied(err) && configured != "":
+		return configured, nil
+	case isPermissionDenied(err):
+		return "", contradiction("stripe.account", "required, because the key may not read the account itself")
+	case err != nil:
+		return "", fmt.Errorf("reading the account: %w", err)
+	case configured != "" && configured != id:
+		return "", contradiction("stripe.account", "is %s, and the key belongs to %s", configured, id)
+	}
+	return id, nil
+}
+
 func (g *Gate) openFromMemory(ctx context.Context) {
 	seen, ok, err := g.o.Accounts.SeenAccount(ctx, g.o.Fingerprint)
 	if err != nil {
@@ -113,18 +164,12 @@ func (g *Gate) openFromMemory(ctx context.Context) {
 // ask returns what Stripe says against the configuration. On an error nothing
 // is known.
 func (g *Gate) ask(ctx context.Context) ([]catalog.Finding, error) {
-	id, err := g.o.Stripe.AccountID(ctx)
-	switch {
-	case isKeyRefused(err):
-		return []catalog.Finding{{Path: "STRIPE_SECRET_KEY", Text: "Stripe does not accept this key"}}, nil
-	case isPermissionDenied(err) && g.o.Account != "":
-		id = g.o.Account
-	case isPermissionDenied(err):
-		return []catalog.Finding{{Path: "stripe.account", Text: "required, because the key may not read the account itself"}}, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading the account: %w", err)
-	case g.o.Account != "" && g.o.Account != id:
-		return []catalog.Finding{{Path: "stripe.account", Text: fmt.Sprintf("is %s, and the key belongs to %s", g.o.Account, id)}}, nil
+	id, err := AccountOf(ctx, g.o.Stripe, g.o.Account)
+	if against, ok := errors.AsType[*Contradiction](err); ok {
+		return against.Findings, nil
+	}
+	if err != nil {
+		return nil, err
 	}
 	findings, err := g.o.Catalog.Refresh(ctx, g.o.Stripe, g.o.Livemode)
 	if isPermissionDenied(err) {

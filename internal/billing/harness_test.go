@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -38,6 +39,8 @@ type fakeStripe struct {
 	sent      []billing.NewSession
 	sessions  map[string]billing.CheckoutSession
 	customers int
+	lost      []string // the customers that were deleted
+	told      []customers.Profile
 }
 
 // stripeError is what stripeclient's error is to this package.
@@ -175,6 +178,9 @@ func (f *fakeStripe) creating(s billing.NewSession) error {
 	if f.create != nil {
 		return f.create(s)
 	}
+	if slices.Contains(f.lost, s.Customer) {
+		return refused(stripeError{text: "resource_missing", param: "customer", missing: true})
+	}
 	return nil
 }
 
@@ -216,6 +222,33 @@ func (c customerStripe) CreateCustomer(context.Context, customers.NewCustomer) (
 	defer c.f.mu.Unlock()
 	c.f.customers++
 	return customers.Created{ID: fmt.Sprintf("cus_%d", c.f.customers)}, nil
+}
+
+// Now and Time say the host's.
+func (c customerStripe) Now() (customers.Moment, bool) { return customers.At(time.Now()), true }
+
+func (c customerStripe) Time(context.Context) (customers.Moment, error) {
+	return customers.At(time.Now()), nil
+}
+
+// CustomerLife knows the customers that were lost.
+func (c customerStripe) CustomerLife(_ context.Context, id string) (customers.Life, error) {
+	c.f.count("customer life")
+	c.f.mu.Lock()
+	defer c.f.mu.Unlock()
+	if slices.Contains(c.f.lost, id) {
+		return customers.Deleted, nil
+	}
+	return customers.Alive, nil
+}
+
+// UpdateProfile keeps what was told.
+func (c customerStripe) UpdateProfile(_ context.Context, _ string, p customers.Profile) error {
+	c.f.count("update customer")
+	c.f.mu.Lock()
+	defer c.f.mu.Unlock()
+	c.f.told = append(c.f.told, p)
+	return nil
 }
 
 func (c customerStripe) CustomersCreated(context.Context, time.Time, time.Time, string) ([]customers.Listed, bool, error) {

@@ -6,24 +6,23 @@ import (
 	"maps"
 
 	"till/internal/catalog"
+	"till/internal/customers"
 	"till/internal/problem"
 )
 
 // OpenPortal opens a Billing Portal session for the caller.
 func (s *Service) OpenPortal(ctx context.Context, c Caller, req PortalRequest) (PortalSession, error) {
-	params, err := s.judgePortal(req)
+	params, policy, err := s.judgePortal(req)
 	if err != nil {
 		return PortalSession{}, err
 	}
-	customer, err := s.o.Customers.Ensure(ctx, c.owner)
-	if err != nil {
-		return PortalSession{}, err
-	}
-	params["customer"] = customer.ID
-	// A fresh key for each visit: Stripe would replay an earlier URL for a day,
-	// and a portal URL is only good for minutes.
-	session, err := s.o.Stripe.CreatePortalSession(ctx, NewSession{
-		IdempotencyKey: rand.Text(), Params: params, Customer: customer.ID, Livemode: c.owner.Livemode,
+	session, err := withCustomer(ctx, s, c, policy, func(customer customers.Customer) (PortalSession, error) {
+		params["customer"] = customer.ID
+		// A fresh key for each visit: Stripe would replay an earlier URL for a day,
+		// and a portal URL is only good for minutes.
+		return s.o.Stripe.CreatePortalSession(ctx, NewSession{
+			IdempotencyKey: rand.Text(), Params: params, Customer: customer.ID, Livemode: c.owner.Livemode,
+		})
 	})
 	if err != nil {
 		return PortalSession{}, err
@@ -32,7 +31,7 @@ func (s *Service) OpenPortal(ctx context.Context, c Caller, req PortalRequest) (
 	return session, nil
 }
 
-func (s *Service) judgePortal(req PortalRequest) (catalog.Params, error) {
+func (s *Service) judgePortal(req PortalRequest) (catalog.Params, policy, error) {
 	var v verdict
 	name := "default"
 	if req.Portal != nil {
@@ -54,5 +53,7 @@ func (s *Service) judgePortal(req PortalRequest) (catalog.Params, error) {
 		params["locale"] = *req.Locale
 	}
 	s.judgeURL(&v, "return_url", req.ReturnURL, portal.Params, params)
-	return params, v.err()
+	return params, policy{
+		refuseMissing: portal.MissingCustomer == catalog.Refuse, refuseDeleted: portal.DeletedCustomer == catalog.Refuse,
+	}, v.err()
 }

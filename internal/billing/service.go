@@ -48,6 +48,8 @@ func New(o Options) (*Service, error) {
 // so no operation runs without one.
 type Caller struct {
 	owner customers.Owner
+	// profile is what the token says of the person; an organisation has none.
+	profile customers.Profile
 }
 
 // Caller turns a verified principal into a caller. It refuses members without a
@@ -58,5 +60,12 @@ func (s *Service) Caller(p auth.Principal) (Caller, error) {
 		return Caller{}, err
 	}
 	owner, err := customers.OwnerOf(p, account)
-	return Caller{owner: owner}, err
+	if err != nil {
+		return Caller{}, err
+	}
+	c := Caller{owner: owner}
+	if owner.Kind == customers.KindUser {
+		c.profile = customers.Profile{Email: p.Email, Name: p.Name}
+	}
+	return c, nil
 }

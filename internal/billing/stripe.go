@@ -24,8 +24,7 @@ type NewSession struct {
 // catalog.IsMissing, those about a parameter have a ParamError in their chain.
 type Stripe interface {
 	catalog.PriceSource
-	// AccountID returns the id of the account the key belongs to.
-	AccountID(ctx context.Context) (string, error)
+	AccountSource
 	CreateCheckoutSession(ctx context.Context, s NewSession) (CheckoutSession, error)
 	// CheckoutSession reads one session. Whose it is, is for the caller to judge.
 	CheckoutSession(ctx context.Context, id string, livemode bool) (CheckoutSession, error)
@@ -33,6 +32,12 @@ type Stripe interface {
 	// PromotionCodeID returns the id of the active promotion code that customers
 	// know as code, or an error that satisfies catalog.IsMissing.
 	PromotionCodeID(ctx context.Context, code string) (string, error)
+}
+
+// AccountSource knows whose key it is.
+type AccountSource interface {
+	// AccountID returns the id of the account the key belongs to.
+	AccountID(ctx context.Context) (string, error)
 }
 
 // ParamError is implemented by errors of Stripe about one parameter.

@@ -59,6 +59,13 @@ func (p Portal) Check() []Finding {
 	if l, ok := p.Params["locale"].(string); ok && !IsPortalLocale(l) {
 		f.add("params.locale", "%q is not a Billing Portal locale", l)
 	}
+	for _, policy := range []struct{ name, value, other string }{
+		{"missing_customer", p.MissingCustomer, "create"}, {"deleted_customer", p.DeletedCustomer, "recreate"},
+	} {
+		if policy.value != "" && policy.value != policy.other && policy.value != Refuse {
+			f.add(policy.name, "must be %s or %s", policy.other, Refuse)
+		}
+	}
 	known := []string{"payment_method_update", "subscription_cancel", "subscription_update", "subscription_update_confirm"}
 	for i, flow := range p.Flows {
 		if !slices.Contains(known, flow) {

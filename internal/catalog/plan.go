@@ -104,10 +104,19 @@ func (p Plan) UIMode() string {
 	}
 }
 
+// Refuse is the value of a portal's policies that leaves a caller without a customer.
+const Refuse = "refuse"
+
 // Portal is a named Billing Portal template.
 type Portal struct {
 	Name   string
 	Params Params
 	// Flows are the deep-link flows a caller may ask for.
 	Flows []string
+	// MissingCustomer is what becomes of a caller who has no customer yet: "create"
+	// (or "") or "refuse".
+	MissingCustomer string
+	// DeletedCustomer is what becomes of a caller whose customer is gone at Stripe:
+	// "recreate" (or "") or "refuse".
+	DeletedCustomer string
 }

@@ -53,9 +53,9 @@ type Stripe struct {
 
 // Database is where customers and idempotency keys are kept.
 type Database struct {
-	// URL is "sqlite://" and a path. In development "" stands for a private
-	// temporary database.
-	URL string
+	// URL is "sqlite://" and a path, or that of a Postgres database, which may hold a
+	// password. In development "" stands for a private temporary database.
+	URL secret.Secret
 }
 
 // Limits bound how much is done. 0 is off.

@@ -1,12 +1,14 @@
 package config
 
+import "till/internal/secret"
+
 // prepareDev sets what --dev has instead of the defaults.
 func (l *loader) prepareDev() {
 	if !l.Dev {
 		return
 	}
-	l.doc.Stripe.APIBase = "" // the program's sandbox
-	l.doc.Database.URL = ""   // a private one, gone at exit
+	l.doc.Stripe.APIBase = ""            // the program's sandbox
+	l.doc.Database.URL = secret.Secret{} // a private one, gone at exit
 	const text, fix = "a configuration file is given, and --dev has its own", "leave out one of the two"
 	switch {
 	case l.Path != "":

@@ -71,7 +71,7 @@ func TestDevHonoursADatabase(t *testing.T) {
 	t.Parallel()
 	url := "sqlite://" + t.TempDir() + "/dev.db"
 	cfg, _, err := config.Load(config.Source{Dev: true, Environ: []string{"TILL_DATABASE_URL=" + url, "STRIPE_API_BASE=http://localhost:12111/"}})
-	if err != nil || cfg.Database.URL != url || cfg.Stripe.APIBase != "http://localhost:12111" {
+	if err != nil || cfg.Database.URL.Reveal() != url || cfg.Stripe.APIBase != "http://localhost:12111" {
 		t.Errorf("got %+v, %v", cfg, err)
 	}
 }

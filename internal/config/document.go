@@ -68,7 +68,7 @@ type stripeSection struct {
 }
 
 type databaseSection struct {
-	URL string `yaml:"url" default:"sqlite://till.db" help:"sqlite:// and a path"`
+	URL secret.Secret `yaml:"url" default:"sqlite://till.db" help:"sqlite:// and a path, or postgres://user:password@host/database"`
 }
 
 // The limits of owners and addresses are off by default because nothing acts upon
@@ -99,8 +99,10 @@ type lineItem struct {
 }
 
 type portalBody struct {
-	Params catalog.Params `yaml:"params"`
-	Flows  []string       `yaml:"flows"`
+	Params          catalog.Params `yaml:"params"`
+	Flows           []string       `yaml:"flows"`
+	MissingCustomer string         `yaml:"missing_customer"`
+	DeletedCustomer string         `yaml:"deleted_customer"`
 }
 
 type redirectSection struct {

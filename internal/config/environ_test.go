@@ -181,7 +181,7 @@ func TestDescribeListsEverySetting(t *testing.T) {
 		"TILL_STRIPE_ACCOUNT|stripe.account||false",
 		"TILL_STRIPE_VERSION|stripe.version||false",
 		"TILL_STRIPE_METADATA_SUBJECT|stripe.metadata_subject|plain|false",
-		"TILL_DATABASE_URL|database.url|sqlite://till.db|false",
+		"TILL_DATABASE_URL|database.url|sqlite://till.db|true",
 		"TILL_LIMITS_OWNER_WRITES_PER_MINUTE|limits.owner_writes_per_minute|0|false",
 		"TILL_LIMITS_ADDRESS_PER_MINUTE|limits.address_per_minute|0|false",
 		"TILL_LIMITS_STRIPE_RPS_PER_ENDPOINT|limits.stripe_rps_per_endpoint|25|false",

@@ -67,9 +67,6 @@ func (l *loader) judgeIssuer(path string, body issuerBody) auth.Issuer {
 		Org:     auth.Org{Claim: body.Org.Claim, RoleClaim: body.Org.RoleClaim, BillingRoles: body.Org.BillingRoles},
 		Profile: auth.Profile{Email: body.Profile.Email, EmailVerified: body.Profile.EmailVerified, Name: body.Profile.Name},
 	}
-	if issuer.Profile != (auth.Profile{}) {
-		l.warn(path+".profile", "e-mail and name are not sent to Stripe in this version")
-	}
 	issuer.StaticJWKS = l.keySet(path+".jwks_file", body.JWKSFile)
 	if issuer.MaxLifetime > maxLifetime {
 		l.rule(path+".max_lifetime", "tokens may live for 7 days at most", "write 168h or less")

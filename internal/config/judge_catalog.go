@@ -27,7 +27,10 @@ func (l *loader) judgePortals() []catalog.Portal {
 	var all []catalog.Portal
 	for _, name := range sortedKeys(l.doc.Portals) {
 		body := l.doc.Portals[name]
-		portal := catalog.Portal{Name: name, Params: body.Params, Flows: body.Flows}
+		portal := catalog.Portal{
+			Name: name, Params: body.Params, Flows: body.Flows,
+			MissingCustomer: body.MissingCustomer, DeletedCustomer: body.DeletedCustomer,
+		}
 		l.judgeTemplate("portals."+name, name, portal.Check())
 		if len(body.Flows) > 0 {
 			l.warn("portals."+name+".flows", "deep-link flows are not available in this version")

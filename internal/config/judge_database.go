@@ -11,7 +11,7 @@ import (
 const databaseKey = "database.url"
 
 func (l *loader) judgeDatabase() Database {
-	address := l.doc.Database.URL
+	address := l.doc.Database.URL.Reveal()
 	path, sqlite := strings.CutPrefix(address, "sqlite://")
 	switch {
 	case address == "" && l.Dev:
@@ -22,7 +22,7 @@ func (l *loader) judgeDatabase() Database {
 	default:
 		l.judgeFile(path)
 	}
-	return Database{URL: address}
+	return Database{URL: l.doc.Database.URL}
 }
 
 // judgeFile wants a folder in which SQLite can create its file and the two beside it.

@@ -95,7 +95,7 @@ func TestTheDesign(t *testing.T) {
 		}
 	}
 	wantKeys := []string{
-		"auth.cookie", "auth.issuers.0.profile", "limits.owner_writes_per_minute", "limits.address_per_minute",
+		"auth.cookie", "limits.owner_writes_per_minute", "limits.address_per_minute",
 		"redirects.apps", "portals.default.flows",
 	}
 	if diff := cmp.Diff(wantKeys, keys); diff != "" {
@@ -117,7 +117,7 @@ func design() *config.Config {
 			}},
 		},
 		Stripe:   config.Stripe{Key: secret.New(key), APIBase: "https://api.stripe.com", MetadataSubject: "plain"},
-		Database: config.Database{URL: "sqlite://till.db"},
+		Database: config.Database{URL: secret.New("sqlite://till.db")},
 		Limits:   config.Limits{OwnerWritesPerMinute: 60, AddressPerMinute: 600, StripeRPSPerEndpoint: 25, Replicas: 1},
 		Plans: []catalog.Plan{{
 			Name: "pro", Mode: "subscription",

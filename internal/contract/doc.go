@@ -18,6 +18,10 @@
 // service rightly believes no answer about another customer, mode or host. What it
 // changed is logged (`go test -v`).
 //
+// The calls that the service makes only when something has gone wrong, or of a person
+// about whom the token says something, are made by its client alone, through the same
+// proxy and before the same judges.
+//
 // What the sandbox answers. A walk through all its operations, once as each version,
 // compares every 2xx body with the response's schema and every 4xx and 5xx body with the
 // schema of errors. It also refuses fields that an object has in neither version, which

@@ -33,7 +33,9 @@ type exchange struct {
 // operation names what the request does; sessions also by mode.
 func (x *exchange) operation() string {
 	parts := strings.Split(x.path, "/")
-	if x.method == http.MethodGet && (len(parts) == 4 && parts[2] == "prices" || len(parts) == 5 && parts[2] == "checkout") {
+	switch {
+	case len(parts) == 4 && parts[2] == "customers",
+		x.method == http.MethodGet && (len(parts) == 4 && parts[2] == "prices" || len(parts) == 5 && parts[2] == "checkout"):
 		parts[len(parts)-1] = "{id}"
 	}
 	name := x.method + " " + strings.Join(parts, "/")

@@ -40,9 +40,7 @@ type setting struct {
 
 func startHouse(t *testing.T, program string, set setting) *house {
 	t.Helper()
-	mock := run(t, "stripe-mock "+set.build.version, nil, fromEnv(t, set.build.mockEnv),
-		"-http-addr", "127.0.0.1:0", "-https-addr", "127.0.0.1:0")
-	h := &house{t: t, proxy: startProxy(t, "http://"+mock.await(`Listening for HTTP at address: (\S+)`)[1])}
+	h := emptyHouse(t, set.build)
 
 	ready := false
 	defer func() {
@@ -67,6 +65,13 @@ func startHouse(t *testing.T, program string, set setting) *house {
 	till.until("is ready", func() bool { return h.send(http.MethodGet, "/readyz", "", "").status == http.StatusOK })
 	ready = true
 	return h
+}
+
+// emptyHouse has no service yet.
+func emptyHouse(t *testing.T, b build) *house {
+	t.Helper()
+	mock := run(t, "stripe-mock "+b.version, nil, fromEnv(t, b.mockEnv), "-http-addr", "127.0.0.1:0", "-https-addr", "127.0.0.1:0")
+	return &house{t: t, proxy: startProxy(t, "http://"+mock.await(`Listening for HTTP at address: (\S+)`)[1])}
 }
 
 // configuration writes till.yaml: the head and the plans of the build.

@@ -71,10 +71,14 @@ func (w *walker) customers() {
 	w.post(path, "metadata=", "description=", "tax_exempt=", "invoice_settings[custom_fields]=", "invoice_settings[rendering_options]=")
 	w.post(path, "tax_exempt=reverse", "invoice_settings[rendering_options][amount_tax_display]=include_inclusive_tax", "phone=", "balance=0")
 	w.get("/v1/customers")
-	w.get("/v1/customers", "limit=1", "created[gte]=1", "email=ann@example.com")
+	w.post(path, "email=ann.b@example.com", "name=Ann")
+	w.get("/v1/customers", "limit=1")
+	w.get("/v1/customers", "limit=1", "created[gte]=1", "email=ann.b@example.com")
 	w.get("/v1/customers", "starting_after="+made.str("id"), "created[lt]=1")
 	w.call(http.StatusOK, http.MethodDelete, path)
 	w.get(path) // now a deleted customer
+	w.call(http.StatusNotFound, http.MethodPost, path, "email=ann@example.com", "name=Ann")
+	w.call(http.StatusNotFound, http.MethodGet, "/v1/customers/cus_nobody")
 }
 
 func (w *walker) catalogue() {

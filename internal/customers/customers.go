@@ -5,7 +5,8 @@
 // between the call and the record, the next try sends the same key and gets the
 // same customer. Once a key may have left Stripe's memory, or replays an error
 // for ever, what it made is looked for among the customers created while it was
-// in use, and only its certain absence allows a new key.
+// in use, and only its certain absence allows a new key. A customer that is gone
+// at Stripe is replaced by one of the next generation, which has a key of its own.
 //
 // The package knows nothing of tokens, sessions or SQL.
 package customers
@@ -14,6 +15,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -37,8 +40,10 @@ type Options struct {
 	CacheAge time.Duration
 	// Deadline bounds one resolution, Stripe's answer included; 12 s by default.
 	Deadline time.Duration
-	// Now is the wall clock; time.Now by default.
-	Now func() time.Time
+	// Jitter returns how much of a wait of d is waited; anything up to d by default.
+	Jitter func(d time.Duration) time.Duration
+	// Logger hears of what has no caller to be told; nobody by default.
+	Logger *slog.Logger
 }
 
 // Service resolves owners to customers. It is safe for concurrent use.
@@ -50,6 +55,7 @@ type Service struct {
 	flights singleflight.Group
 	// calling holds the owners for whom Stripe is being asked at the moment.
 	calling sync.Map
+	sweeper sweeper
 	metrics *metrics
 }
 
@@ -64,8 +70,11 @@ func New(store Store, stripe Stripe, reg prometheus.Registerer, o Options) (*Ser
 	if o.Deadline == 0 {
 		o.Deadline = 12 * time.Second
 	}
-	if o.Now == nil {
-		o.Now = time.Now
+	if o.Jitter == nil {
+		o.Jitter = func(d time.Duration) time.Duration { return rand.N(d) } //nolint:gosec // no secret
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	cache, err := otter.New(&otter.Options[Owner, Customer]{
 		MaximumSize:      o.CacheSize,
@@ -93,18 +102,23 @@ func (s *Service) Ensure(ctx context.Context, owner Owner) (Customer, error) {
 		s.metrics.resolved(resultCache)
 		return c, nil
 	}
-	// The work belongs to all who wait for it: the first caller hanging up must
-	// not fail the others, so it runs under its own deadline.
-	done := s.flights.DoChan(owner.idempotencyKey(0), func() (_ any, err error) {
+	return s.shared(ctx, owner, "ensure", func(work context.Context) (Customer, error) { return s.ensure(work, owner) })
+}
+
+// shared does the work once for all who ask the same for the owner at the time.
+// It belongs to all who wait for it: the first caller hanging up must not fail
+// the others, so it runs under its own deadline.
+func (s *Service) shared(ctx context.Context, owner Owner, what string, work func(context.Context) (Customer, error)) (Customer, error) {
+	done := s.flights.DoChan(what+owner.idempotencyKey(0), func() (_ any, err error) {
 		// A panic here would be nobody's to catch and end the process.
 		defer func() {
 			if r := recover(); r != nil {
 				err = problem.New(problem.Internal, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
 			}
 		}()
-		work, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.Deadline)
+		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.Deadline)
 		defer cancel()
-		return s.ensure(work, owner)
+		return work(own)
 	})
 	select {
 	case r := <-done:
@@ -128,39 +142,91 @@ func (s *Service) Find(ctx context.Context, owner Owner) (Customer, error) {
 	}
 	rec, err := s.store.Find(ctx, owner)
 	switch {
-	case errors.Is(err, ErrNoRecord), err == nil && rec.State != Active:
+	case errors.Is(err, ErrNoRecord):
 		return Customer{}, ErrNoRecord
 	case err != nil:
 		return Customer{}, unavailable(err)
 	}
+	if err := rec.Check(); err != nil {
+		return Customer{}, unavailable(err)
+	}
+	if rec.State != Active {
+		return Customer{}, ErrNoRecord
+	}
 	return s.cached(rec), nil
+}
+
+// Require returns the owner's customer as Find does, or refuses as no_customer.
+func (s *Service) Require(ctx context.Context, owner Owner) (Customer, error) {
+	c, err := s.Find(ctx, owner)
+	if errors.Is(err, ErrNoRecord) {
+		return c, s.Refuse(err)
+	}
+	return c, err
+}
+
+// Refuse is the no_customer answer to an owner who is to have none.
+func (s *Service) Refuse(cause error) error {
+	s.metrics.resolved(resultRefused)
+	return problem.New(problem.NoCustomer, cause)
 }
 
 func (s *Service) ensure(ctx context.Context, owner Owner) (Customer, error) {
 	rec, err := s.store.Find(ctx, owner)
 	if errors.Is(err, ErrNoRecord) {
-		rec, err = s.store.Reserve(ctx, s.reservation(owner, 1))
+		rec, err = s.reserve(ctx, owner)
 	}
 	if err != nil {
-		s.metrics.resolved(resultFailed)
-		return Customer{}, unavailable(err)
+		return s.resolved(rec, resultFailed, unavailable(err))
 	}
-	result := resultStore
-	if rec.State != Active {
-		rec, result, err = s.settle(ctx, rec)
-	}
+	return s.resolved(s.settle(ctx, rec, requestPages))
+}
+
+func (s *Service) reserve(ctx context.Context, owner Owner) (Record, error) {
+	now, err := s.now(ctx)
 	if err != nil {
-		s.metrics.resolved(resultFailed)
+		return Record{}, err
+	}
+	return s.store.Reserve(ctx, s.reservation(owner, 1, now))
+}
+
+// now is Stripe's time, asked for if nothing is known of it yet.
+func (s *Service) now(ctx context.Context) (Moment, error) {
+	if m, ok := s.stripe.Now(); ok {
+		return m, nil
+	}
+	return s.stripe.Time(ctx)
+}
+
+// resolved counts how a resolution ended and remembers what it brought.
+func (s *Service) resolved(rec Record, result result, err error) (Customer, error) {
+	if err != nil {
+		if result != resultRefused {
+			result = resultFailed
+		}
+		s.metrics.resolved(result)
 		return Customer{}, err
 	}
 	s.metrics.resolved(result)
 	return s.cached(rec), nil
 }
 
+// cached remembers the record's customer.
 func (s *Service) cached(rec Record) Customer {
-	c := Customer{ID: rec.CustomerID, Generation: rec.Generation}
-	s.cache.Set(rec.Owner, c)
+	c := rec.Customer()
+	s.recache(rec.Owner, c)
 	return c
+}
+
+// recache remembers c, unless a later customer is known already: who read the row
+// before it was healed may come here after.
+func (s *Service) recache(owner Owner, c Customer) {
+	s.cache.Compute(owner, func(known Customer, found bool) (Customer, otter.ComputeOp) {
+		if found && known.Generation > c.Generation {
+			return known, otter.CancelOp
+		}
+		return c, otter.WriteOp
+	})
 }
 
 // unavailable keeps what Stripe's side said, a timeout included; anything else

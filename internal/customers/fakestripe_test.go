@@ -39,9 +39,16 @@ type fakeStripe struct {
 	keyLife  time.Duration
 	pageSize int
 	delay    func() time.Duration
-	// create and list say what happens to the next call; nil means nothing.
+	// create and list say what happens to the next call; nil means nothing. tell and
+	// life come before the other calls.
 	create func(ctx context.Context) accident
 	list   func(ctx context.Context) error
+	clock  func(ctx context.Context) error
+	tell   func(ctx context.Context) error
+	life   func(ctx context.Context) (customers.Life, error)
+	// read is what was learnt of the time, and asked how often it was asked for.
+	read  func() (customers.Moment, bool)
+	asked int
 
 	late sync.WaitGroup
 
@@ -49,13 +56,17 @@ type fakeStripe struct {
 	customers []fakeCustomer // oldest first
 	keys      map[string]*fakeKey
 	sent      []customers.NewCustomer
+	told      []customers.Profile
+	toldTo    []string // whom, beside told
 	lists     int
+	lives     int // how often a customer's life was asked for
 }
 
 type fakeCustomer struct {
 	ID       string
 	Created  int64
 	Livemode bool
+	Deleted  bool
 	Metadata map[string]string
 }
 
@@ -70,13 +81,14 @@ type fakeKey struct {
 
 // stripeError is what stripeclient's error is to this package.
 type stripeError struct {
-	text         string
-	spent, inUse bool
+	text                  string
+	spent, inUse, refused bool
 }
 
 func (e *stripeError) Error() string  { return e.text }
 func (e *stripeError) KeySpent() bool { return e.spent }
 func (e *stripeError) KeyInUse() bool { return e.inUse }
+func (e *stripeError) Refused() bool  { return e.refused }
 
 func newFakeStripe(now func() time.Time) *fakeStripe {
 	return &fakeStripe{now: now, keyLife: 24 * time.Hour, pageSize: 100, keys: map[string]*fakeKey{}}
@@ -160,7 +172,7 @@ func (f *fakeStripe) execute(c customers.NewCustomer, what accident, delay time.
 // add creates a customer; f.mu is held.
 func (f *fakeStripe) add(livemode bool, metadata map[string]string) string {
 	id := fmt.Sprintf("cus_%04d", len(f.customers)+1)
-	f.customers = append(f.customers, fakeCustomer{id, f.now().Unix(), livemode, metadata})
+	f.customers = append(f.customers, fakeCustomer{ID: id, Created: f.now().Unix(), Livemode: livemode, Metadata: metadata})
 	return id
 }
 
@@ -187,7 +199,7 @@ func (f *fakeStripe) CustomersCreated(ctx context.Context, from, to time.Time, a
 	started := after == ""
 	for _, c := range slices.Backward(f.customers) {
 		switch {
-		case c.Created < from.Unix() || c.Created > to.Unix()+1:
+		case c.Created < from.Unix() || c.Created > to.Unix()+1 || c.Deleted:
 		case !started:
 			started = c.ID == after
 		case len(page) == f.pageSize:
@@ -197,6 +209,70 @@ func (f *fakeStripe) CustomersCreated(ctx context.Context, from, to time.Time, a
 		}
 	}
 	return page, false, nil
+}
+
+// Now implements customers.Stripe.
+func (f *fakeStripe) Now() (customers.Moment, bool) {
+	if f.read != nil {
+		return f.read()
+	}
+	return customers.At(f.now()), true
+}
+
+// Time implements customers.Stripe.
+func (f *fakeStripe) Time(ctx context.Context) (customers.Moment, error) {
+	f.mu.Lock()
+	f.asked++
+	f.mu.Unlock()
+	if f.clock != nil {
+		if err := f.clock(ctx); err != nil {
+			return customers.Moment{}, err
+		}
+	}
+	return customers.At(f.now()), nil
+}
+
+// CustomerLife implements customers.Stripe.
+func (f *fakeStripe) CustomerLife(ctx context.Context, id string) (customers.Life, error) {
+	f.mu.Lock()
+	f.lives++
+	f.mu.Unlock()
+	if f.life != nil {
+		return f.life(ctx)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.customers {
+		if c.ID == id && c.Deleted {
+			return customers.Deleted, nil
+		}
+		if c.ID == id {
+			return customers.Alive, nil
+		}
+	}
+	return customers.Missing, nil
+}
+
+// UpdateProfile implements customers.Stripe.
+func (f *fakeStripe) UpdateProfile(ctx context.Context, id string, p customers.Profile) error {
+	f.mu.Lock()
+	f.told, f.toldTo = append(f.told, p), append(f.toldTo, id)
+	f.mu.Unlock()
+	if f.tell != nil {
+		return f.tell(ctx)
+	}
+	return nil
+}
+
+// loses deletes the customer.
+func (f *fakeStripe) loses(id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, c := range f.customers {
+		if c.ID == id {
+			f.customers[i].Deleted = true
+		}
+	}
 }
 
 func metadataOf(params string) map[string]string {

@@ -3,6 +3,8 @@ package customers_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,9 +23,18 @@ var alice = storetest.Owner("alice")
 type clock struct {
 	mu sync.Mutex
 	at time.Time
+	// began is when it was started, for one that also goes by itself.
+	began time.Time
 }
 
-func (c *clock) now() time.Time { c.mu.Lock(); defer c.mu.Unlock(); return c.at }
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.began.IsZero() {
+		return c.at
+	}
+	return c.at.Add(time.Since(c.began))
+}
 
 func (c *clock) advance(d time.Duration) { c.mu.Lock(); defer c.mu.Unlock(); c.at = c.at.Add(d) }
 
@@ -37,6 +48,13 @@ type world struct {
 func newWorld() *world {
 	c := &clock{at: storetest.Base}
 	return &world{c, storetest.NewMemory(), newFakeStripe(c.now)}
+}
+
+// goingWorld is a world whose clock goes with the bubble's.
+func goingWorld() *world {
+	w := newWorld()
+	w.began = time.Now()
+	return w
 }
 
 // replica is a service of its own, with its own cache, as of another process.
@@ -63,9 +81,6 @@ func (w *world) replica(t testing.TB) replica {
 
 func (w *world) replicaOn(t testing.TB, store customers.Store, o customers.Options) replica {
 	t.Helper()
-	if o.Now == nil {
-		o.Now = w.now
-	}
 	if o.Version == "" {
 		o.Version = "2023-10-16"
 	}
@@ -132,7 +147,7 @@ func (r replica) results(t testing.TB) map[string]int {
 	got := map[string]int{}
 	for _, family := range families {
 		if family.GetName() != "till_customer_resolutions_total" {
-			t.Errorf("unexpected metric %s", family.GetName())
+			continue
 		}
 		for _, m := range family.GetMetric() {
 			if n := int(m.GetCounter().GetValue()); n != 0 {
@@ -148,4 +163,66 @@ func (r replica) counted(t testing.TB, want map[string]int) {
 	if diff := cmp.Diff(want, r.results(t)); diff != "" {
 		t.Errorf("resolutions (-want +got):\n%s", diff)
 	}
+}
+
+// customer is ensures for tests to which all of the customer matters.
+func (r replica) customer(t testing.TB, owner customers.Owner) customers.Customer {
+	t.Helper()
+	c, err := r.Service.Ensure(t.Context(), owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// reserves writes the owner's reservation and nothing else: its request died.
+func (w *world) reserves(t testing.TB, owners ...customers.Owner) {
+	t.Helper()
+	for _, owner := range owners {
+		w.replicaOn(t, w.faulty(dyingAt(2, storetest.After)), customers.Options{}).fails(t, owner, problem.DependencyUnavailable)
+	}
+}
+
+// metric returns the value of the series with this name and, unless it is empty, this label.
+func (r replica) metric(t testing.TB, name, label string) float64 {
+	t.Helper()
+	families, err := r.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if family.GetName() == name && (label == "" || m.GetLabel()[0].GetValue() == label) {
+				return m.GetGauge().GetValue() + m.GetCounter().GetValue()
+			}
+		}
+	}
+	t.Fatalf("no series %s %s", name, label)
+	return 0
+}
+
+// diary is what a logger wrote, and may be read meanwhile.
+type diary struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (d *diary) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.text.Write(p)
+}
+func (d *diary) String() string { d.mu.Lock(); defer d.mu.Unlock(); return d.text.String() }
+
+// logger returns one that writes into the diary.
+func (d *diary) logger() *slog.Logger { return slog.New(slog.NewTextHandler(d, nil)) }
+
+// lines returns how many lines have the text in them.
+func (d *diary) lines(text string) (n int) {
+	for line := range strings.Lines(d.String()) {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
 }

@@ -93,6 +93,8 @@ type Customer struct {
 	ID string
 	// Generation counts the customers that the owner has had, from 1.
 	Generation int
+	// Sent is what the customer was last told of the person.
+	Sent Sent
 }
 
 // Metadata is what the owner's Stripe objects carry, so that the operator's own

@@ -3,28 +3,27 @@ package customers
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
+	"log/slog"
 	"net/url"
-	"strings"
 	"time"
 
 	"till/internal/problem"
 )
 
 const (
-	// Stripe prunes keys after at least 24 hours; an hour is left for clocks.
+	// Stripe prunes keys after at least 24 hours; an hour is left for what lies
+	// between asking for the time and the arrival of a send.
 	keyLife = 23 * time.Hour
 	// A call sent before this may still be running somewhere.
 	settleAfter = 60 * time.Second
-	// Clocks here and at Stripe differ by less than this.
+	// What Stripe dates a customer by, and what it says the time is, differ by less.
 	clockSlack = 5 * time.Minute
-	// What a request may spend on looking through Stripe's list.
-	maxPages = 20
+	// What a request may spend on looking through Stripe's list, and the sweeper.
+	requestPages, sweeperPages = 20, 10_000
 )
 
 // reservation is a new row for the owner, with everything frozen.
-func (s *Service) reservation(owner Owner, generation int) Record {
+func (s *Service) reservation(owner Owner, generation int, now Moment) Record {
 	form := url.Values{}
 	for k, v := range owner.Metadata(s.o.SubjectForm, generation) {
 		form.Set("metadata["+k+"]", v)
@@ -32,56 +31,88 @@ func (s *Service) reservation(owner Owner, generation int) Record {
 	return Record{
 		Owner: owner, Generation: generation, State: Reserved,
 		IdempotencyKey: owner.idempotencyKey(generation),
-		Params:         form.Encode(), Version: s.o.Version, ReservedAt: s.o.Now(),
+		Params:         form.Encode(), Version: s.o.Version, ReservedAt: now.Latest,
 	}
 }
 
 // settle brings a reserved record to its customer: by sending the key while it
-// can be trusted, by looking for what it made once it cannot.
-func (s *Service) settle(ctx context.Context, rec Record) (Record, result, error) {
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+// can be trusted, by looking for what it made once it cannot. pages bounds the
+// looking.
+func (s *Service) settle(ctx context.Context, rec Record, pages int) (Record, result, error) {
+	timely := false // Stripe was asked for the time since this began
+	for wait := 50 * time.Millisecond; ; {
+		if err := rec.Check(); err != nil {
+			return rec, resultFailed, unavailable(err)
+		}
 		if rec.State == Active {
 			return rec, resultStore, nil
 		}
-		var (
-			res result
-			err error
-		)
-		if rec.KeySpent || !rec.FirstAttemptAt.IsZero() && s.o.Now().Sub(rec.FirstAttemptAt) >= keyLife {
-			rec, res, err = s.lookUp(ctx, rec)
-		} else {
-			rec, res, err = s.send(ctx, rec)
-		}
-		if err == nil && rec.State == Active {
-			return rec, res, nil
-		}
-		again := err == nil || errors.Is(err, ErrChanged) || isKeyInUse(err) || isKeySpent(err)
-		if !again {
+		next, res, err := s.step(ctx, rec, pages, &timely)
+		switch {
+		case err == nil && next.State == Active:
+			return next, res, nil
+		case isKeyInUse(err):
+			if !sleep(ctx, s.o.Jitter(wait)) {
+				return rec, res, &problem.Error{Code: problem.DependencyUnavailable, RetryAfter: time.Second, Err: err}
+			}
+			wait = min(2*wait, time.Second)
+		case err != nil && !errors.Is(err, ErrChanged) && !isKeySpent(err):
 			return rec, res, unavailable(err)
 		}
-		if isKeyInUse(err) && !sleep(ctx, wait) {
-			return rec, res, &problem.Error{Code: problem.DependencyUnavailable, RetryAfter: time.Second, Err: err}
+		if rec, err = s.store.Find(ctx, rec.Owner); err != nil {
+			return rec, resultFailed, unavailable(err)
 		}
-		fresh, err := s.store.Find(ctx, rec.Owner)
-		if err != nil {
-			return rec, res, unavailable(err)
-		}
-		rec = fresh
 	}
+}
+
+// step does the next thing there is to do for a reserved record.
+func (s *Service) step(ctx context.Context, rec Record, pages int, timely *bool) (Record, result, error) {
+	if rec.FirstAttemptAt.IsZero() {
+		return s.first(ctx, rec)
+	}
+	// A key must not be sent again once Stripe may have forgotten it, so its age is
+	// taken from Stripe's own clock, now, and not from one that may have stood still.
+	now, known := s.stripe.Now()
+	if !*timely || !known {
+		var err error
+		if now, err = s.stripe.Time(ctx); err != nil {
+			return rec, resultFailed, err
+		}
+		*timely = true
+	}
+	if rec.KeySpent || now.Latest.Sub(rec.FirstAttemptAt) >= keyLife {
+		return s.lookUp(ctx, rec, now, pages)
+	}
+	return s.send(ctx, rec, now)
+}
+
+// first is the step of a record that nobody has tried yet. A reconciliation may
+// have found the owner's customer, of this generation or a later one.
+func (s *Service) first(ctx context.Context, rec Record) (Record, result, error) {
+	found, err := s.store.Found(ctx, rec.Owner, s.o.SubjectForm.Apply(rec.Owner.Subject))
+	switch {
+	case err == nil && found.Generation >= rec.Generation:
+		s.metrics.orphans.Inc()
+		rec, err := s.store.Activate(ctx, rec, found)
+		return rec, resultAdopted, err
+	case err != nil && !errors.Is(err, ErrNoRecord):
+		return rec, resultFailed, err
+	}
+	now, err := s.now(ctx)
+	if err != nil {
+		return rec, resultFailed, err
+	}
+	return s.send(ctx, rec, now)
 }
 
 // send makes one call with the frozen key. The time of it is committed first,
 // so that a later look-up knows where to look.
-func (s *Service) send(ctx context.Context, rec Record) (Record, result, error) {
-	rec, err := s.store.Attempt(ctx, rec, s.o.Now())
+func (s *Service) send(ctx context.Context, rec Record, now Moment) (Record, result, error) {
+	rec, err := s.store.Attempt(ctx, rec, now)
 	if err != nil {
 		return rec, resultFailed, err
 	}
-	s.calling.Store(rec.Owner, true)
-	defer s.calling.Delete(rec.Owner)
-	created, err := s.stripe.CreateCustomer(ctx, NewCustomer{
-		IdempotencyKey: rec.IdempotencyKey, Params: rec.Params, Version: rec.Version, Livemode: rec.Owner.Livemode,
-	})
+	created, err := s.create(ctx, rec)
 	if isKeySpent(err) {
 		if _, storeErr := s.store.SpendKey(ctx, rec); storeErr != nil {
 			return rec, resultFailed, storeErr
@@ -95,86 +126,105 @@ func (s *Service) send(ctx context.Context, rec Record) (Record, result, error) 
 	if created.Replayed {
 		res = resultReplayed
 	}
-	rec, err = s.store.Activate(ctx, rec, created.ID)
+	rec, err = s.store.Activate(ctx, rec, Customer{ID: created.ID, Generation: rec.Generation})
 	return rec, res, err
+}
+
+func (s *Service) create(ctx context.Context, rec Record) (Created, error) {
+	s.calling.Store(rec.Owner, true)
+	defer s.calling.Delete(rec.Owner)
+	return s.stripe.CreateCustomer(ctx, NewCustomer{
+		IdempotencyKey: rec.IdempotencyKey, Params: rec.Params, Version: rec.Version, Livemode: rec.Owner.Livemode,
+	})
 }
 
 // lookUp finds out what a key made that cannot be asked any more. It lists the
 // customers created while the key was in use: a list is read-after-write at
 // Stripe, a search is not.
-func (s *Service) lookUp(ctx context.Context, rec Record) (Record, result, error) {
-	if quiet := rec.LastAttemptAt.Add(settleAfter).Sub(s.o.Now()); quiet > 0 {
-		return rec, resultFailed, &problem.Error{
-			Code: problem.DependencyUnavailable, RetryAfter: quiet,
-			Err: errors.New("waiting until the last attempt has surely ended"),
+func (s *Service) lookUp(ctx context.Context, rec Record, now Moment, pages int) (Record, result, error) {
+	if quiet := rec.LastAttemptAt.Add(settleAfter).Sub(now.Earliest); quiet > 0 {
+		if !hasTimeFor(ctx, quiet) || !sleep(ctx, quiet) {
+			return rec, resultFailed, &problem.Error{
+				Code: problem.DependencyUnavailable, RetryAfter: quiet,
+				Err: errors.New("waiting until the last attempt has surely ended"),
+			}
 		}
+		return rec, resultFailed, nil
 	}
 	from, to := rec.FirstAttemptAt.Add(-clockSlack), rec.LastAttemptAt.Add(s.o.Deadline+clockSlack)
 	s.calling.Store(rec.Owner, true)
 	defer s.calling.Delete(rec.Owner)
-	id, err := s.orphan(ctx, rec, from, to)
+	id, err := s.orphan(ctx, rec, from, to, pages)
 	if err != nil {
 		return rec, resultFailed, err
 	}
 	if id == "" {
-		next, err := s.store.Supersede(ctx, rec, s.reservation(rec.Owner, rec.Generation+1))
+		next, err := s.store.Supersede(ctx, rec, s.reservation(rec.Owner, rec.Generation+1, now))
 		return next, resultFailed, err
 	}
-	rec, err = s.store.Activate(ctx, rec, id)
+	s.metrics.orphans.Inc()
+	rec, err = s.store.Activate(ctx, rec, Customer{ID: id, Generation: rec.Generation})
 	return rec, resultAdopted, err
+}
+
+// hasTimeFor reports whether after d enough of ctx's time is left for a call.
+func hasTimeFor(ctx context.Context, d time.Duration) bool {
+	const call = 2 * time.Second
+	deadline, bounded := ctx.Deadline()
+	return !bounded || time.Until(deadline) > d+call
 }
 
 // orphan returns the oldest customer in the window that carries the record's
 // metadata, or "" when there is surely none.
-func (s *Service) orphan(ctx context.Context, rec Record, from, to time.Time) (string, error) {
+func (s *Service) orphan(ctx context.Context, rec Record, from, to time.Time, pages int) (string, error) {
 	want, err := frozenMetadata(rec.Params)
 	if err != nil {
 		return "", err
 	}
-	found, after := "", ""
-	for range maxPages {
-		page, more, err := s.stripe.CustomersCreated(ctx, from, to, after)
+	var matches []string
+	err = eachCreated(ctx, s.stripe, from, to, pages, func(c Listed) {
+		if carries(c.Metadata, want) {
+			matches = append(matches, c.ID)
+		}
+	})
+	if err != nil || len(matches) == 0 {
+		return "", err
+	}
+	if len(matches) > 1 {
+		s.metrics.duplicates.Add(float64(len(matches) - 1))
+		s.o.Logger.ErrorContext(ctx, "an owner has more than one customer at Stripe; the oldest is taken",
+			slog.String("row", rec.IdempotencyKey), slog.Any("customers", matches))
+	}
+	return matches[len(matches)-1], nil
+}
+
+var errTooMany = &problem.Error{
+	Code: problem.DependencyUnavailable, RetryAfter: time.Minute,
+	Err: errors.New("more customers in the window than may be looked through now"),
+}
+
+// eachCreated calls visit for every customer created in [from, to], newest first,
+// and fails unless it has seen all of them on at most so many pages.
+func eachCreated(ctx context.Context, stripe Stripe, from, to time.Time, pages int, visit func(Listed)) error {
+	after := ""
+	for range pages {
+		page, more, err := stripe.CustomersCreated(ctx, from, to, after)
 		if err != nil {
-			return "", err
+			return err
 		}
 		for _, c := range page {
-			if carries(c.Metadata, want) {
-				found = c.ID
-			}
+			visit(c)
 			after = c.ID
 		}
 		switch {
 		case !more:
-			return found, nil
+			return nil
 		case len(page) == 0:
 			// Without an id to go on from, what follows cannot be seen.
-			return "", problem.New(problem.UpstreamError, errors.New("an empty page of customers that says there are more"))
+			return problem.New(problem.UpstreamError, errors.New("an empty page of customers that says there are more"))
 		}
 	}
-	return "", &problem.Error{
-		Code: problem.DependencyUnavailable, RetryAfter: time.Minute,
-		Err: errors.New("more customers in the window than a request may look through"),
-	}
-}
-
-// frozenMetadata returns what a customer made with params carries. The frozen
-// text counts, and not what would be written today: the form of subjects may
-// have been configured otherwise meanwhile.
-func frozenMetadata(params string) (map[string]string, error) {
-	form, err := url.ParseQuery(params)
-	if err != nil {
-		return nil, fmt.Errorf("reading the frozen parameters: %w", err)
-	}
-	m := map[string]string{}
-	for name := range form {
-		if key, ok := strings.CutPrefix(name, "metadata["); ok {
-			m[strings.TrimSuffix(key, "]")] = form.Get(name)
-		}
-	}
-	if len(m) == 0 {
-		return nil, errors.New("the frozen parameters have no metadata to look for")
-	}
-	return m, nil
+	return errTooMany
 }
 
 func carries(have, want map[string]string) bool {
@@ -186,9 +236,9 @@ func carries(have, want map[string]string) bool {
 	return true
 }
 
-// sleep waits about d (full jitter) and reports whether ctx is still alive.
+// sleep waits for d and reports whether ctx is still alive.
 func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(rand.N(d)) //nolint:gosec // jitter, not a secret
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:

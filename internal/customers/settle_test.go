@@ -325,7 +325,7 @@ func TestAnEmptyPageWithMoreBehindItIsNoAbsence(t *testing.T) {
 	w := newWorld()
 	spent(t, w)
 	before := w.record(t, alice)
-	s, err := customers.New(w.store, emptyPages{w.stripe}, prometheus.NewRegistry(), customers.Options{Now: w.now})
+	s, err := customers.New(w.store, emptyPages{w.stripe}, prometheus.NewRegistry(), customers.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,6 +108,7 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 		}
 		return nil
 	}
+	s.stripe.clock = s.stripe.list
 	for i := range 1 + s.rng.IntN(3) {
 		s.owners = append(s.owners, storetest.Owner("user-"+strconv.Itoa(i)))
 	}
@@ -120,7 +121,7 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 func (s *simulation) start() *simulatedProcess {
 	p := &simulatedProcess{s: s}
 	service, err := customers.New(storetest.Faulty{Store: s.memory, Next: p.store}, dyingStripe{p}, prometheus.NewRegistry(),
-		customers.Options{Now: s.now, CacheSize: 10, CacheAge: time.Duration(1+s.rng.IntN(60)) * time.Second, Version: "2023-10-16"})
+		customers.Options{CacheSize: 10, CacheAge: time.Duration(1+s.rng.IntN(60)) * time.Second, Version: "2023-10-16"})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -317,4 +318,24 @@ func (s *simulation) persist(p *simulatedProcess, owner customers.Owner) (id str
 		s.pass(again.RetryAfter)
 	}
 	return "", err
+}
+
+func (d dyingStripe) Now() (customers.Moment, bool) { return d.p.s.stripe.Now() }
+
+func (d dyingStripe) Time(ctx context.Context) (customers.Moment, error) {
+	if d.p.isDead() {
+		return customers.Moment{}, errDead
+	}
+	return d.p.s.stripe.Time(ctx)
+}
+
+func (d dyingStripe) CustomerLife(ctx context.Context, id string) (customers.Life, error) {
+	if d.p.isDead() {
+		return customers.Alive, errDead
+	}
+	return d.p.s.stripe.CustomerLife(ctx, id)
+}
+
+func (d dyingStripe) UpdateProfile(ctx context.Context, id string, p customers.Profile) error {
+	return d.p.s.stripe.UpdateProfile(ctx, id, p)
 }

@@ -153,6 +153,7 @@ func TestContractBothWays(t *testing.T) {
 		want(t, h.send(r.with(member)), 403, "forbidden")
 	}
 	want(t, h.get("/checkout/"+id, bob), 404, "not_found")
+	want(t, h.post("/portal", bob, `{"portal":"customers-only"}`), 409, "no_customer")
 	want(t, h.get("/checkout/"+id+"?expand=customer", alice), 400, "malformed_request")
 
 	t.Log("what goes wrong behind us")

@@ -97,7 +97,7 @@ func newHouse(t *testing.T, set settings) *house {
 		Allow: []string{appOrigin, "https://shop.example.com/pay/"}, Default: appOrigin + "/account",
 	})
 	must(err)
-	plans := catalog.New(testPlans(), []catalog.Portal{{Name: "default"}})
+	plans := catalog.New(testPlans(), []catalog.Portal{{Name: "default"}, {Name: "customers-only", MissingCustomer: catalog.Refuse}})
 	mapping, err := customers.New(db, client, h.registry, customers.Options{Version: client.Version()})
 	must(err)
 	gate := billing.NewGate(billing.GateOptions{

@@ -191,6 +191,8 @@ till_customer_resolutions_total{result="adopted"} 0
 till_customer_resolutions_total{result="cache"} 1
 till_customer_resolutions_total{result="created"} 1
 till_customer_resolutions_total{result="failed"} 0
+till_customer_resolutions_total{result="healed"} 0
+till_customer_resolutions_total{result="refused"} 0
 till_customer_resolutions_total{result="replayed"} 0
 till_customer_resolutions_total{result="store"} 0
 `,

@@ -13,8 +13,8 @@ import (
 // seen to belong to, and whether it was ever seen.
 func (s *Store) SeenAccount(ctx context.Context, fingerprint string) (customers.Account, bool, error) {
 	var a customers.Account
-	err := s.db.QueryRowContext(ctx, `SELECT account, livemode FROM stripe_accounts WHERE key_fingerprint = ?`,
-		fingerprint).Scan(&a.ID, &a.Livemode)
+	err := s.engine.queryRow(ctx, []any{&a.ID, &a.Livemode},
+		`SELECT account, livemode FROM stripe_accounts WHERE key_fingerprint = $1`, fingerprint)
 	if errors.Is(err, sql.ErrNoRows) {
 		return a, false, nil
 	}
@@ -26,8 +26,8 @@ func (s *Store) SeenAccount(ctx context.Context, fingerprint string) (customers.
 
 // RememberAccount notes that Stripe said whose key this is.
 func (s *Store) RememberAccount(ctx context.Context, fingerprint string, a customers.Account) error {
-	_, err := s.writer.ExecContext(ctx, `INSERT INTO stripe_accounts (key_fingerprint, account, livemode, seen_at)
-		VALUES (?, ?, ?, ?) ON CONFLICT (key_fingerprint) DO UPDATE SET account = excluded.account,
+	_, err := s.engine.exec(ctx, `INSERT INTO stripe_accounts (key_fingerprint, account, livemode, seen_at)
+		VALUES ($1, $2, $3, $4) ON CONFLICT (key_fingerprint) DO UPDATE SET account = excluded.account,
 		livemode = excluded.livemode, seen_at = excluded.seen_at`,
 		fingerprint, a.ID, a.Livemode, millis(s.now()))
 	if err != nil {

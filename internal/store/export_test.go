@@ -1,9 +1,16 @@
 package store
 
-import "database/sql"
+import (
+	"database/sql"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
 
 // DB lets the tests ask SQLite itself what is in force.
-func (s *Store) DB() *sql.DB { return s.db }
+func (s *Store) DB() *sql.DB { return s.engine.(*file).reader }
 
 // Writer is the connection that commits.
-func (s *Store) Writer() *sql.DB { return s.writer }
+func (s *Store) Writer() *sql.DB { return s.engine.(*file).writer }
+
+// Pool lets the tests ask Postgres.
+func (s *Store) Pool() *pgxpool.Pool { return s.engine.(*server).pool }

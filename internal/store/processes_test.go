@@ -20,13 +20,13 @@ import (
 // The test binary runs itself as other processes; these say as what.
 const (
 	roleVariable = "TILL_STORE_TEST_ROLE"
-	fileVariable = "TILL_STORE_TEST_FILE"
+	urlVariable  = "TILL_STORE_TEST_URL"
 	idVariable   = "TILL_STORE_TEST_ID"
 )
 
 func TestMain(m *testing.M) {
 	role, ok := map[string]func(context.Context, *store.Store, string) error{
-		"reserve": reserveOwners, "write": writeUntilKilled,
+		"migrate": migrate, "reserve": reserveOwners, "write": writeUntilKilled,
 	}[os.Getenv(roleVariable)]
 	if !ok {
 		os.Exit(m.Run())
@@ -40,11 +40,16 @@ func TestMain(m *testing.M) {
 
 func play(role func(context.Context, *store.Store, string) error) error {
 	ctx := context.Background()
-	s, err := store.Open(ctx, "sqlite://"+os.Getenv(fileVariable), nil)
+	s, err := store.Open(ctx, os.Getenv(urlVariable), nil)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	if name := os.Getenv(roleVariable); name != "migrate" {
+		if err := s.Migrate(ctx); err != nil {
+			return err
+		}
+	}
 	say("ready")
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
 		return err
@@ -54,6 +59,9 @@ func play(role func(context.Context, *store.Store, string) error) error {
 
 // say tells the parent, which reads the other end.
 func say(words ...any) { fmt.Fprintln(os.Stdout, words...) }
+
+// migrate does what the other roles do before they are ready.
+func migrate(ctx context.Context, s *store.Store, _ string) error { return s.Migrate(ctx) }
 
 const racedOwners = 200
 
@@ -79,11 +87,11 @@ func writeUntilKilled(ctx context.Context, s *store.Store, id string) error {
 			return err
 		}
 		say("reserved", subject)
-		if r, err = s.Attempt(ctx, r, storetest.Base.Add(time.Second)); err != nil {
+		if r, err = s.Attempt(ctx, r, customers.At(storetest.Base.Add(time.Second))); err != nil {
 			return err
 		}
 		say("attempted", subject)
-		if _, err = s.Activate(ctx, r, "cus_"+subject); err != nil {
+		if _, err = s.Activate(ctx, r, storetest.Customer("cus_"+subject, 1)); err != nil {
 			return err
 		}
 		say("active", subject)
@@ -96,10 +104,10 @@ type process struct {
 	out *bufio.Scanner
 }
 
-func start(t *testing.T, role, path, id string) *process {
+func start(t *testing.T, role, url, id string) *process {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), roleVariable+"="+role, fileVariable+"="+path, idVariable+"="+id)
+	cmd.Env = append(os.Environ(), roleVariable+"="+role, urlVariable+"="+url, idVariable+"="+id)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -133,12 +141,22 @@ func (p *process) ready(t *testing.T) {
 func TestThreeProcessesReserveEachOwnerOnce(t *testing.T) {
 	t.Parallel()
 	path := newFile(t)
+	raceForOwners(t, "sqlite://"+path)
+	if got := rows(t, open(t, path).DB(), "customers"); got != racedOwners {
+		t.Errorf("got %d rows, want %d", got, racedOwners)
+	}
+}
+
+// raceForOwners has three processes reserve the same owners, in a database that
+// all of them find new.
+func raceForOwners(t *testing.T, url string) {
+	t.Helper()
 	var all []*process
 	for i := range 3 {
-		all = append(all, start(t, "reserve", path, strconv.Itoa(i)))
+		all = append(all, start(t, "reserve", url, strconv.Itoa(i)))
 	}
 	for _, p := range all {
-		p.ready(t) // all have migrated the same new file
+		p.ready(t)
 	}
 	for _, p := range all {
 		fmt.Fprintln(p.in, "go")
@@ -159,9 +177,6 @@ func TestThreeProcessesReserveEachOwnerOnce(t *testing.T) {
 		}
 	}
 	t.Log("won by process:", winners)
-	if got := rows(t, open(t, path).DB(), "customers"); got != racedOwners {
-		t.Errorf("got %d rows, want %d", got, racedOwners)
-	}
 }
 
 func TestWhatWasCommittedOutlivesKill(t *testing.T) {
@@ -173,7 +188,7 @@ func TestWhatWasCommittedOutlivesKill(t *testing.T) {
 	path := newFile(t)
 	states := map[string]string{} // of a subject, as last said
 	for kill := range kills {
-		p := start(t, "write", path, strconv.Itoa(kill))
+		p := start(t, "write", "sqlite://"+path, strconv.Itoa(kill))
 		p.ready(t)
 		fmt.Fprintln(p.in, "go")
 		// It goes on while these lines are read: the kill falls between any two

@@ -38,7 +38,7 @@ func TestSQLiteKeepsTheSuite(t *testing.T) {
 		mu    sync.Mutex
 		files = map[string]string{} // by test: a second handle is another process on the same file
 	)
-	storetest.Run(t, func(t *testing.T) customers.Store {
+	storetest.Run(t, func(t *testing.T) customers.Ledger {
 		mu.Lock()
 		path, ok := files[t.Name()]
 		if !ok {
@@ -191,10 +191,10 @@ func protocol(ctx context.Context, s *store.Store, subject, customer string) (st
 	if err != nil {
 		return "", err
 	}
-	if _, err := s.Attempt(ctx, r, time.Now()); err != nil && !errors.Is(err, customers.ErrChanged) {
+	if _, err := s.Attempt(ctx, r, customers.At(time.Now())); err != nil && !errors.Is(err, customers.ErrChanged) {
 		return "", err
 	}
-	r, err = s.Activate(ctx, r, customer)
+	r, err = s.Activate(ctx, r, storetest.Customer(customer, 1))
 	return r.CustomerID, err
 }
 
@@ -221,7 +221,7 @@ func TestWhatCannotBeOpenedIsAnError(t *testing.T) {
 	}
 	cases := map[string]struct{ url, want string }{
 		"no scheme":        {dir + "/till.db", "the URL must be"},
-		"another scheme":   {"postgres://localhost/till", "the URL must be"},
+		"another scheme":   {"mysql://localhost/till", "the URL must be"},
 		"no path":          {"sqlite://", "the URL must be"},
 		"a missing folder": {"sqlite://" + dir + "/gone/till.db", "unable to open"},
 		"a folder":         {"sqlite://" + dir, "unable to open"},

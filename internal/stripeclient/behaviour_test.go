@@ -25,8 +25,8 @@ import (
 
 // facets are what other packages ask an error.
 type facets struct {
-	missing, denied, unknownKey, spent, inUse bool
-	param                                     string
+	missing, denied, unknownKey, spent, inUse, refused bool
+	param                                              string
 }
 
 func facetsOf(err error) facets {
@@ -52,6 +52,12 @@ func facetsOf(err error) facets {
 	}](err); ok {
 		f.inUse = e.KeyInUse()
 	}
+	if e, ok := errors.AsType[interface {
+		error
+		Refused() bool
+	}](err); ok {
+		f.refused = e.Refused()
+	}
 	return f
 }
 
@@ -70,20 +76,20 @@ var behaviours = []struct {
 }{
 	{
 		name: "400 with param", answer: refuses(400, "invalid_request_error", "parameter_invalid_empty", "line_items[0][price]"),
-		code: "upstream_error", tries: 1, outcome: "refused", facets: facets{param: "line_items[0][price]"},
+		code: "upstream_error", tries: 1, outcome: "refused", facets: facets{refused: true, param: "line_items[0][price]"},
 	},
 	{
 		name: "400 idempotency mismatch", answer: refuses(400, "idempotency_error", "", ""),
-		code: "upstream_error", tries: 1, outcome: "refused",
+		code: "upstream_error", tries: 1, outcome: "refused", facets: facets{refused: true},
 	},
 	{
 		name: "400 missing parameter object", answer: refuses(400, "invalid_request_error", "resource_missing", "customer"),
-		code: "upstream_error", tries: 1, outcome: "refused", facets: facets{param: "customer", missing: true},
+		code: "upstream_error", tries: 1, outcome: "refused", facets: facets{refused: true, param: "customer", missing: true},
 	},
 	{
 		name: "400 private everywhere", answer: refuses(400, leaky, leaky, leaky),
 		code: "upstream_error", tries: 1, outcome: "refused",
-		facets: facets{param: "key [redacted] secret [redacted] at [redacted] of [redacted]"},
+		facets: facets{refused: true, param: "key [redacted] secret [redacted] at [redacted] of [redacted]"},
 	},
 	{name: "400 HTML", answer: answers(400, "<html>"+leaky), code: "upstream_error", tries: 1, outcome: "refused"},
 	{name: "400 empty", answer: answers(400, ""), code: "upstream_error", tries: 1, outcome: "refused"},
@@ -91,16 +97,16 @@ var behaviours = []struct {
 	{name: "400 error of another type", answer: answers(400, object{"error": leaky}), code: "upstream_error", tries: 1, outcome: "refused"},
 	{
 		name: "400 endless sentence", answer: answers(400, object{"error": object{"message": strings.Repeat("x", 490) + " " + leaky}}),
-		code: "upstream_error", tries: 1, outcome: "refused",
+		code: "upstream_error", tries: 1, outcome: "refused", facets: facets{refused: true},
 	},
 	{name: "401", answer: refuses(401, "invalid_request_error", "api_key_expired", ""), code: "upstream_error", tries: 1, outcome: "denied", facets: facets{unknownKey: true}},
-	{name: "402", answer: refuses(402, "card_error", "card_declined", ""), code: "upstream_error", tries: 1, outcome: "refused"},
+	{name: "402", answer: refuses(402, "card_error", "card_declined", ""), code: "upstream_error", tries: 1, outcome: "refused", facets: facets{refused: true}},
 	{name: "403", answer: refuses(403, "invalid_request_error", "", ""), code: "upstream_error", tries: 1, outcome: "denied", facets: facets{denied: true}},
 	{
 		name: "404 missing", answer: refuses(404, "invalid_request_error", "resource_missing", "id"),
-		code: "upstream_error", tries: 1, outcome: "refused", facets: facets{missing: true, param: "id"},
+		code: "upstream_error", tries: 1, outcome: "refused", facets: facets{refused: true, missing: true, param: "id"},
 	},
-	{name: "404 without code", answer: refuses(404, "invalid_request_error", "", ""), code: "upstream_error", tries: 1, outcome: "refused"},
+	{name: "404 without code", answer: refuses(404, "invalid_request_error", "", ""), code: "upstream_error", tries: 1, outcome: "refused", facets: facets{refused: true}},
 	{name: "404 HTML", answer: answers(404, "<html>resource_missing"), code: "upstream_error", tries: 1, outcome: "refused"},
 
 	{
@@ -123,7 +129,7 @@ var behaviours = []struct {
 
 	{
 		name: "advice to retry a 400", answer: refuses(400, "invalid_request_error", "", "", "Stripe-Should-Retry: true"),
-		code: "upstream_error", tries: 3, outcome: "refused",
+		code: "upstream_error", tries: 3, outcome: "refused", facets: facets{refused: true},
 	},
 	{
 		name: "advice to retry a rate limit", answer: refuses(429, "invalid_request_error", "rate_limit", "", "Stripe-Should-Retry: true"),
@@ -135,7 +141,7 @@ var behaviours = []struct {
 	},
 	{
 		name: "advice that is none", answer: refuses(400, "invalid_request_error", "", "", "Stripe-Should-Retry: "+secretKey),
-		code: "upstream_error", tries: 1, outcome: "refused",
+		code: "upstream_error", tries: 1, outcome: "refused", facets: facets{refused: true},
 	},
 
 	{name: "500", answer: refuses(500, "api_error", "", ""), code: "upstream_error", tries: 1, readTries: 3, outcome: "failed"},
@@ -150,7 +156,7 @@ var behaviours = []struct {
 	},
 	{
 		name: "400 replayed", answer: refuses(400, "invalid_request_error", "", "", "Idempotent-Replayed: true"),
-		code: "upstream_error", tries: 1, outcome: "refused",
+		code: "upstream_error", tries: 1, outcome: "refused", facets: facets{refused: true},
 	},
 	{name: "502 HTML", answer: answers(502, "<html>"+leaky), code: "upstream_error", tries: 3, outcome: "failed"},
 	{
@@ -326,6 +332,9 @@ func TestEveryOperationFailsAlike(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			for _, op := range operations {
+				if op.name == "customer's life" && tt.name == "404 missing" {
+					continue // an answer, for once
+				}
 				synctest.Test(t, func(t *testing.T) {
 					c, _ := inBubble(t, tt.answer, stripeclient.Options{})
 					got, err := op.call(t.Context(), c)

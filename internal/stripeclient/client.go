@@ -53,7 +53,9 @@ type Options struct {
 	RatePerEndpoint float64
 	// TryTimeout bounds one try (8 s), Deadline a call with all its tries (12 s).
 	TryTimeout, Deadline time.Duration
-	Metrics              prometheus.Registerer
+	// Clock reads the host's monotonic and its wall clock; the system's by default.
+	Clock   func() (time.Duration, time.Time)
+	Metrics prometheus.Registerer
 }
 
 // Client makes calls to Stripe. It is safe for concurrent use.
@@ -66,6 +68,7 @@ type Client struct {
 	limiters map[operation]*rate.Limiter
 	metrics  *metrics
 	pool     *http.Transport
+	clock    *stripeClock
 }
 
 // New returns a Client. It makes no call.
@@ -88,6 +91,9 @@ func New(o Options) (*Client, error) {
 	if o.Deadline == 0 {
 		o.Deadline = 12 * time.Second
 	}
+	if o.Clock == nil {
+		o.Clock = systemClock()
+	}
 	base, err := url.Parse(o.BaseURL)
 	if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") {
 		return nil, errors.New("the Stripe base URL is not an http or https URL")
@@ -100,6 +106,7 @@ func New(o Options) (*Client, error) {
 	c := &Client{
 		o: o, hosts: newSessionHosts(base, o.URLHosts), budget: newRetryBudget(), breaker: newBreaker(o.TryTimeout),
 		limiters: map[operation]*rate.Limiter{}, metrics: m, pool: pool,
+		clock: &stripeClock{read: o.Clock, offset: m.offset},
 	}
 	for _, op := range operations {
 		c.limiters[op] = rate.NewLimiter(rate.Inf, 0)
@@ -110,7 +117,7 @@ func New(o Options) (*Client, error) {
 	c.backend = stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
 		URL: stripe.String(o.BaseURL),
 		HTTPClient: &http.Client{
-			Transport:     &tripper{next: pool},
+			Transport:     &tripper{next: pool, clock: c.clock},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		MaxNetworkRetries: stripe.Int64(0),
@@ -148,6 +155,8 @@ type call struct {
 	key string
 	// version overrides the Stripe-Version.
 	version string
+	// personal says that Stripe may quote what must not be in a log.
+	personal bool
 }
 
 var errKey = errors.New("a write needs an idempotency key of 1 to 255 characters, and a read none")

@@ -2,13 +2,17 @@ package stripeclient
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stripe/stripe-go/v76/form"
 
+	"till/internal/catalog"
 	"till/internal/customers"
 	"till/internal/problem"
 )
@@ -60,16 +64,7 @@ func (c *Client) CustomersCreated(ctx context.Context, from, to time.Time, after
 		query.Add("starting_after", after)
 	}
 	a, err := do(ctx, c, call{op: opCustomerList, method: http.MethodGet, path: "/v1/customers", form: query},
-		func(a list[customer]) error {
-			return a.check(func(one customer) error {
-				// Stripe lists no deleted customers; a page that shrinks to nothing
-				// would look like the last one.
-				if one.Deleted {
-					return errList
-				}
-				return object(one.ID, one.Object, "customer", one.Livemode, c.Livemode())
-			})
-		})
+		c.checkCustomers)
 	if err != nil {
 		return nil, false, err
 	}
@@ -78,4 +73,76 @@ func (c *Client) CustomersCreated(ctx context.Context, from, to time.Time, after
 		listed = append(listed, customers.Listed{ID: one.ID, Metadata: one.Metadata})
 	}
 	return listed, *a.body.HasMore, nil
+}
+
+func (c *Client) checkCustomers(a list[customer]) error {
+	return a.check(func(one customer) error {
+		// Stripe lists no deleted customers; a page that shrinks to nothing would
+		// look like the last one.
+		if one.Deleted {
+			return errList
+		}
+		return object(one.ID, one.Object, "customer", one.Livemode, c.Livemode())
+	})
+}
+
+// CustomerLife implements customers.Stripe.
+func (c *Client) CustomerLife(ctx context.Context, id string) (customers.Life, error) {
+	if !catalog.ValidID(id) {
+		return customers.Alive, problem.New(problem.Internal, errID)
+	}
+	a, err := do(ctx, c, call{op: opCustomerGet, method: http.MethodGet, path: "/v1/customers/" + id},
+		func(a customer) error {
+			if a.ID != id {
+				return errID
+			}
+			// Of a deleted customer, only the id and the type are left.
+			return kind(a.Object, "customer", a.Livemode || a.Deleted && c.Livemode(), c.Livemode())
+		})
+	failure, failed := errors.AsType[*Error](err)
+	switch {
+	case err == nil && a.body.Deleted:
+		return customers.Deleted, nil
+	case err == nil:
+		return customers.Alive, nil
+	case failed && failure.Status == http.StatusNotFound && failure.Missing():
+		return customers.Missing, nil
+	default:
+		return customers.Alive, err
+	}
+}
+
+// The longest e-mail address and name that Stripe takes, in characters.
+const (
+	maxEmail = 512
+	maxName  = 256
+)
+
+// UpdateProfile implements customers.Stripe. What is too long for Stripe is left
+// out: half an address is another person's.
+func (c *Client) UpdateProfile(ctx context.Context, id string, p customers.Profile) error {
+	if !catalog.ValidID(id) {
+		return problem.New(problem.Internal, errID)
+	}
+	body := &form.Values{}
+	if n := utf8.RuneCountInString(p.Email); n > 0 && n <= maxEmail {
+		body.Add("email", p.Email)
+	}
+	if n := utf8.RuneCountInString(p.Name); n > 0 && n <= maxName {
+		body.Add("name", p.Name)
+	}
+	if body.Empty() {
+		return nil
+	}
+	_, err := do(ctx, c, call{
+		op: opCustomerUpdate, method: http.MethodPost, path: "/v1/customers/" + id, form: body,
+		// The tries of this call are one; the next call may say something else.
+		key: rand.Text(), personal: true,
+	}, func(a customer) error {
+		if a.ID != id || a.Deleted {
+			return errID
+		}
+		return kind(a.Object, "customer", a.Livemode, c.Livemode())
+	})
+	return err
 }

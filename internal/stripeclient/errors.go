@@ -92,6 +92,10 @@ func (e *Error) Missing() bool {
 	return e.outcome == outcomeRefused && e.Code == string(stripe.ErrorCodeResourceMissing)
 }
 
+// Refused reports whether Stripe understood the call and said no, also if only
+// because something is Missing: it will say so again. A proxy's refusal is none.
+func (e *Error) Refused() bool { return e.outcome == outcomeRefused && e.Err == nil }
+
 // KeyRefused reports whether Stripe does not accept the key at all.
 func (e *Error) KeyRefused() bool { return e.Status == http.StatusUnauthorized }
 
@@ -192,7 +196,7 @@ func classify(k call, x *exchange, err error) *Error {
 	case isStripe:
 		e.Type, e.Code, e.param = quote(string(se.Type)), quote(string(se.Code)), quote(se.Param)
 		e.outcome = ofStatus(x.status, e.Code)
-		if e.outcome == outcomeRefused {
+		if e.outcome == outcomeRefused && !k.personal {
 			e.Message = quote(se.Msg)
 		}
 	case errors.Is(err, context.DeadlineExceeded):

@@ -12,7 +12,10 @@ type operation string
 
 const (
 	opAccount        operation = "account.retrieve"
+	opClock          operation = "clock"
 	opCustomerCreate operation = "customers.create"
+	opCustomerGet    operation = "customers.retrieve"
+	opCustomerUpdate operation = "customers.update"
 	opCustomerList   operation = "customers.list"
 	opPriceRetrieve  operation = "prices.retrieve"
 	opPriceList      operation = "prices.list"
@@ -23,8 +26,8 @@ const (
 )
 
 var operations = []operation{
-	opAccount, opCustomerCreate, opCustomerList, opPriceRetrieve, opPriceList, opPromotionList,
-	opCheckoutCreate, opCheckoutGet, opPortalCreate,
+	opAccount, opClock, opCustomerCreate, opCustomerGet, opCustomerUpdate, opCustomerList,
+	opPriceRetrieve, opPriceList, opPromotionList, opCheckoutCreate, opCheckoutGet, opPortalCreate,
 }
 
 type metrics struct {
@@ -36,6 +39,8 @@ type metrics struct {
 	retries *prometheus.CounterVec
 	// violations: answers that were not believed. Never normal.
 	violations prometheus.Counter
+	// offset: beyond 30, somebody should look at this host's clock.
+	offset prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -57,6 +62,11 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "till_upstream_contract_violations_total",
 			Help: "Answers of Stripe that were not believed: another customer, mode, id or URL host.",
 		}),
+		offset: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "till_stripe_clock_offset_seconds",
+			Help: "Stripe's time minus this host's at Stripe's last answer, to a second or what the answer took. " +
+				"Beyond 30, something is wrong with this host's clock; that nobody gets a second customer does not depend on it.",
+		}),
 	}
 	for _, op := range operations {
 		m.duration.WithLabelValues(string(op))
@@ -65,7 +75,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			m.calls.WithLabelValues(string(op), string(o))
 		}
 	}
-	for _, c := range []prometheus.Collector{m.calls, m.duration, m.retries, m.violations} {
+	for _, c := range []prometheus.Collector{m.calls, m.duration, m.retries, m.violations, m.offset} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

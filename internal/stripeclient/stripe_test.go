@@ -34,7 +34,7 @@ const (
 	email        = "canary.person@customers.example"
 )
 
-var canaries = []string{secretKey, "CanaryKey", "CanaryClientSecret", "CanaryPortal", "canary.person", "customers.example"}
+var canaries = []string{secretKey, "CanaryKey", "CanaryClientSecret", "CanaryPortal", "canary.person", "customers.example", "Canary Ann"}
 
 // leaky is all of it in one sentence.
 const leaky = "key " + secretKey + " secret " + clientSecret + " at " + portalURL + " of '" + email + "'"
@@ -76,6 +76,7 @@ var (
 		"id": "price_1", "object": "price", "active": true, "livemode": false, "lookup_key": "pro_monthly",
 		"currency": "eur", "unit_amount": 2000, "recurring": object{"usage_type": "licensed"},
 	}
+	deletedCustomer = object{"id": "cus_1", "object": "customer", "deleted": true}
 	promotionObject = object{
 		"id": "promo_1", "object": "promotion_code", "livemode": false, "active": true, "code": "SPRING",
 	}
@@ -87,6 +88,9 @@ func listOf(data ...any) object {
 	}
 	return object{"object": "list", "data": data, "has_more": false}
 }
+
+// ann is a person, with a name that no pattern would find.
+var ann = customers.Profile{Email: email, Name: "Canary Ann"}
 
 var (
 	createCheckout = billing.NewSession{
@@ -274,7 +278,10 @@ type client struct {
 func newClient(t testing.TB, o stripeclient.Options) *client {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	o.Key, o.Metrics = secret.New(secretKey), reg
+	if o.Key.IsZero() {
+		o.Key = secret.New(secretKey)
+	}
+	o.Metrics = reg
 	c, err := stripeclient.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -308,7 +315,7 @@ func (c *client) metric(t *testing.T, name string, labels ...string) float64 {
 				}
 			}
 			found = true
-			sum += m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
 		}
 	}
 	if !found {
@@ -354,6 +361,18 @@ var operations = []struct {
 		}
 		return listed, err
 	}, listOf(newCustomer), []customers.Listed(nil), false},
+	{"time", func(ctx context.Context, c *client) (any, error) {
+		return c.Time(ctx)
+	}, listOf(newCustomer), customers.Moment{}, false},
+	{"customer's life", func(ctx context.Context, c *client) (any, error) {
+		return c.CustomerLife(ctx, "cus_1")
+	}, deletedCustomer, customers.Alive, false},
+	{"update profile", func(ctx context.Context, c *client) (any, error) {
+		if err := c.UpdateProfile(ctx, "cus_1", ann); err != nil {
+			return "", err
+		}
+		return "told", nil
+	}, newCustomer, "", true},
 	{"read price", func(ctx context.Context, c *client) (any, error) {
 		return c.PriceByID(ctx, "price_1")
 	}, priceObject, catalog.Price{}, false},

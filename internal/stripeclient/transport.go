@@ -59,8 +59,11 @@ func withExchange(ctx context.Context, x *exchange) context.Context {
 	return context.WithValue(ctx, exchangeKey{}, x)
 }
 
-// tripper bounds what goes out and what comes in.
-type tripper struct{ next http.RoundTripper }
+// tripper bounds what goes out and what comes in, and looks at Stripe's clock.
+type tripper struct {
+	next  http.RoundTripper
+	clock *stripeClock
+}
 
 // clientInfo replaces the header in which stripe-go sends the output of uname,
 // the host's name included.
@@ -77,10 +80,12 @@ func (t *tripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := fixBody(out); err != nil {
 		return nil, err
 	}
+	sent := t.clock.host()
 	res, err := t.next.RoundTrip(out)
 	if err != nil {
 		return nil, err
 	}
+	t.clock.answered(res.Header, sent)
 	if x != nil {
 		x.status = res.StatusCode
 		x.replayed = isReplayed(res.Header)

@@ -108,6 +108,16 @@ func TestRequestsOnTheWire(t *testing.T) {
 			listOf(), http.MethodGet, "/v1/customers?created[gte]=1&created[lte]=3&limit=100&starting_after=cus_1%26limit%3D1", "",
 		},
 		{
+			"time",
+			func(c *client) error { _, err := c.Time(t.Context()); return err },
+			listOf(newCustomer), http.MethodGet, "/v1/customers?limit=1", "",
+		},
+		{
+			"customer's life",
+			func(c *client) error { _, err := c.CustomerLife(t.Context(), "cus_1"); return err },
+			newCustomer, http.MethodGet, "/v1/customers/cus_1", "",
+		},
+		{
 			"price",
 			func(c *client) error { _, err := c.PriceByID(t.Context(), "price_1"); return err },
 			priceObject, http.MethodGet, "/v1/prices/price_1", "",
@@ -307,6 +317,14 @@ func TestNotSent(t *testing.T) {
 			call func(*client) error
 			code problem.Code
 		}{func(c *client) error { _, err := c.PriceByID(t.Context(), id); return err }, problem.Internal}
+		tests["life "+id] = struct {
+			call func(*client) error
+			code problem.Code
+		}{func(c *client) error { _, err := c.CustomerLife(t.Context(), id); return err }, problem.Internal}
+		tests["profile "+id] = struct {
+			call func(*client) error
+			code problem.Code
+		}{func(c *client) error { return c.UpdateProfile(t.Context(), id, ann) }, problem.Internal}
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -60,7 +60,7 @@ func TestMintedTokensSayWhatWasAsked(t *testing.T) {
 			"everything",
 			devissuer.Claims{Subject: "alice", Email: "a@example.com", Org: "acme", Role: "owner", ExpiresIn: 24 * time.Hour},
 			auth.Principal{
-				Subject: "alice", Email: "a@example.com", EmailVerified: true, ExpiresAt: second.Add(24 * time.Hour),
+				Subject: "alice", Email: "a@example.com", ExpiresAt: second.Add(24 * time.Hour),
 				Org: &auth.Membership{ID: "acme", Role: "owner", MayBill: true},
 			},
 		},

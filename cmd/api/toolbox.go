@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"till/internal/billing"
+	"till/internal/config"
+	"till/internal/customers"
+	"till/internal/store"
+	"till/internal/stripeclient"
+	"till/internal/telemetry"
+)
+
+// toolbox is what a command works with that is run by hand: the configuration of
+// the service, its database and its Stripe.
+type toolbox struct {
+	cfg    *config.Config
+	store  *store.Store
+	stripe *stripeclient.Client
+}
+
+// configFlag gives cmd the flag that names the configuration.
+func configFlag(cmd *cobra.Command, p process) *config.Source {
+	source := &config.Source{Environ: p.environ}
+	cmd.Flags().StringVar(&source.Path, "config", "", "the configuration `file` (or TILL_CONFIG)")
+	return source
+}
+
+// openToolbox loads the configuration and opens the database as it is; nothing is
+// asked of Stripe yet.
+func openToolbox(ctx context.Context, p process, source config.Source) (_ *toolbox, err error) {
+	cfg, warnings, err := config.Load(source)
+	for _, w := range warnings {
+		fmt.Fprintf(p.stderr, "warning: %s: %s\n", w.Key, w.Text)
+	}
+	if err != nil {
+		return nil, err
+	}
+	t := &toolbox{cfg: cfg}
+	if t.store, err = store.Open(ctx, cfg.Database.URL.Reveal(), nil); err != nil {
+		return nil, err
+	}
+	t.stripe, err = stripeclient.New(stripeclient.Options{
+		Key: cfg.Stripe.Key, BaseURL: cfg.Stripe.APIBase, Version: cfg.Stripe.Version,
+		RatePerEndpoint: ratePerReplica(cfg.Limits), Metrics: telemetry.NewRegistry(version),
+	})
+	if err != nil {
+		return nil, errors.Join(err, t.store.Close())
+	}
+	return t, nil
+}
+
+func (t *toolbox) close() error {
+	t.stripe.Close()
+	return t.store.Close()
+}
+
+// account asks Stripe whose key it is.
+func (t *toolbox) account(ctx context.Context) (customers.Account, error) {
+	id, err := billing.AccountOf(ctx, t.stripe, t.cfg.Stripe.Account)
+	return customers.Account{ID: id, Livemode: t.stripe.Livemode()}, err
+}
+
+func (t *toolbox) subjectForm() customers.SubjectForm {
+	return customers.SubjectForm(t.cfg.Stripe.MetadataSubject)
+}

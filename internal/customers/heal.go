@@ -1,0 +1,95 @@
+package customers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"till/internal/problem"
+)
+
+// healEvery bounds how often an owner's customer is replaced.
+const healEvery = time.Hour
+
+// Heal replaces lost, the customer that Stripe refused as missing, by one of the
+// next generation, and returns the one that then stands. Stripe is asked first:
+// only a customer that is surely gone is replaced, and in live mode only one that
+// was deleted, because there an id that was never seen means that the mapping, or
+// the key, is another account's. Errors are *problem.Error.
+func (s *Service) Heal(ctx context.Context, owner Owner, lost Customer) (Customer, error) {
+	s.cache.Compute(owner, func(known Customer, found bool) (Customer, otter.ComputeOp) {
+		if found && known.ID == lost.ID {
+			return known, otter.InvalidateOp
+		}
+		return known, otter.CancelOp
+	})
+	return s.shared(ctx, owner, "heal", func(work context.Context) (Customer, error) {
+		return s.resolved(s.heal(work, owner, lost))
+	})
+}
+
+func (s *Service) heal(ctx context.Context, owner Owner, lost Customer) (Record, result, error) {
+	rec, err := s.store.Find(ctx, owner)
+	if errors.Is(err, ErrNoRecord) {
+		rec, err = s.reserve(ctx, owner)
+	}
+	switch {
+	case err != nil:
+		return rec, resultFailed, unavailable(err)
+	case rec.State != Active || rec.CustomerID != lost.ID:
+		// Another process was here first.
+		return s.settle(ctx, rec, requestPages)
+	}
+	if err := s.surelyGone(ctx, rec); err != nil {
+		return rec, resultFailed, err
+	}
+	now, err := s.now(ctx)
+	if err != nil {
+		return rec, resultFailed, err
+	}
+	if wait := rec.HealedAt.Add(healEvery).Sub(now.Latest); !rec.HealedAt.IsZero() && wait > 0 {
+		return rec, resultRefused, &problem.Error{
+			Code: problem.DependencyUnavailable, RetryAfter: wait,
+			Err: fmt.Errorf("customer %s is gone at Stripe, and the one before it was replaced within the hour", lost.ID),
+		}
+	}
+	next := s.reservation(owner, rec.Generation+1, now)
+	next.HealedAt = now.Latest
+	next, err = s.store.Heal(ctx, rec, next)
+	if errors.Is(err, ErrChanged) {
+		next, err = s.store.Find(ctx, owner)
+	}
+	if err != nil {
+		return rec, resultFailed, unavailable(err)
+	}
+	s.o.Logger.WarnContext(ctx, "a customer is gone at Stripe; its owner gets a new one",
+		slog.String("customer", lost.ID), slog.Int("generation", next.Generation))
+	rec, res, err := s.settle(ctx, next, requestPages)
+	if err == nil {
+		res = resultHealed
+	}
+	return rec, res, err
+}
+
+// surelyGone is nil when Stripe confirms that the record's customer is no more.
+func (s *Service) surelyGone(ctx context.Context, rec Record) error {
+	life, err := s.stripe.CustomerLife(ctx, rec.CustomerID)
+	switch {
+	case err != nil:
+		return unavailable(err)
+	case life == Deleted, life == Missing && !rec.Owner.Livemode:
+		return nil
+	case life == Alive:
+		return problem.New(problem.UpstreamError,
+			fmt.Errorf("customer %s was refused as missing, and Stripe has it", rec.CustomerID))
+	default:
+		return problem.New(problem.UpstreamError, &BadRecordError{
+			Row: rec.IdempotencyKey,
+			Why: fmt.Sprintf("its customer %s is none of this Stripe account", rec.CustomerID),
+		})
+	}
+}

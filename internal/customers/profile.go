@@ -1,0 +1,65 @@
+package customers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"time"
+)
+
+// tellDeadline bounds how long a request waits for something it can do without.
+const tellDeadline = 3 * time.Second
+
+// Tell sends what is new in p to the owner's customer c: e-mail and name follow in
+// an update, because a create call with anything that changes could not be sent
+// again. What is absent from p stays as it is at Stripe, and so does what p says
+// no differently from the last time: the operator, or the customer in the portal,
+// may have corrected it there. A failure is logged and harms nobody; unless Stripe
+// refused the value, the next call tries again.
+func (s *Service) Tell(ctx context.Context, owner Owner, c Customer, p Profile) {
+	sent, news := c.Sent, Profile{}
+	if f := fingerprint(p.Email); p.Email != "" && f != sent.Email {
+		sent.Email, news.Email = f, p.Email
+	}
+	if f := fingerprint(p.Name); p.Name != "" && f != sent.Name {
+		sent.Name, news.Name = f, p.Name
+	}
+	if sent == c.Sent {
+		return
+	}
+	_, err := s.shared(ctx, owner, "tell", func(work context.Context) (Customer, error) {
+		work, cancel := context.WithTimeout(work, tellDeadline)
+		defer cancel()
+		return c, s.tell(work, owner, c, sent, news)
+	})
+	if err != nil {
+		s.o.Logger.WarnContext(ctx, "a customer's e-mail or name could not be brought up to date",
+			"customer", c.ID, "error", err)
+	}
+}
+
+func (s *Service) tell(ctx context.Context, owner Owner, c Customer, sent Sent, news Profile) error {
+	err := s.stripe.UpdateProfile(ctx, c.ID, news)
+	if refused, ok := errors.AsType[refusedError](err); err != nil && (!ok || !refused.Refused()) {
+		return err
+	}
+	if noteErr := s.store.NoteSent(ctx, owner, c.ID, sent); noteErr != nil {
+		return errors.Join(err, noteErr)
+	}
+	c.Sent = sent
+	s.recache(owner, c)
+	return err
+}
+
+// refusedError is an error that says Stripe read the call and will always refuse it.
+type refusedError interface {
+	error
+	Refused() bool
+}
+
+// fingerprint stands for a value that is nobody's business to keep.
+func fingerprint(value string) string {
+	sum := sha256.Sum256([]byte("till-profile-v1\x00" + value))
+	return hex.EncodeToString(sum[:16])
+}

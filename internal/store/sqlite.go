@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite", without cgo
+)
+
+// file is a database of SQLite.
+type file struct {
+	path string
+	// opened is the file that path named when it was opened.
+	opened os.FileInfo
+	// Writers take turns at SQLite's lock, so they have one connection between
+	// them: those who wait must not keep readers out.
+	reader, writer *sql.DB
+}
+
+func openSQLite(ctx context.Context, path string) (*file, error) {
+	reader, err := sql.Open("sqlite", dsn(path))
+	if err != nil {
+		return nil, fmt.Errorf("opening the database: %w", err)
+	}
+	reader.SetMaxOpenConns(8)
+	reader.SetMaxIdleConns(8)
+	writer, err := sql.Open("sqlite", dsn(path))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the database: %w", err), reader.Close())
+	}
+	writer.SetMaxOpenConns(1)
+	f := &file{path: path, reader: reader, writer: writer}
+	if err := f.migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("bringing the database up to date: %w", err), f.close())
+	}
+	if f.opened, err = os.Stat(path); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the database: %w", err), f.close())
+	}
+	return f, nil
+}
+
+func dsn(path string) string {
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
+		// Well below the deadline of a request, which then says what it waited for.
+		"busy_timeout(3000)",
+		"journal_mode(WAL)",
+		// FULL: a committed reservation survives a loss of power, which the
+		// guarantee rests on. WAL alone would allow NORMAL to lose the last ones.
+		"synchronous(FULL)",
+		"foreign_keys(1)",
+	}}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
+}
+
+// exec uses Exec and not RETURNING: the commit must be known to have succeeded,
+// and only Exec runs the statement to its end before it returns.
+func (f *file) exec(ctx context.Context, statement string, args ...any) (int64, error) {
+	if err := f.isInPlace(); err != nil {
+		return 0, err
+	}
+	res, err := f.writer.ExecContext(ctx, statement, args...)
+	if err != nil {
+		return 0, err
+	}
+	// Again: what was written into a file that went away meanwhile is lost.
+	if err := f.isInPlace(); err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// isInPlace holds the open file against the one that the next start would open.
+// A reservation in any other would be gone then, and its customer made twice.
+func (f *file) isInPlace() error {
+	now, err := os.Stat(f.path)
+	if err == nil && os.SameFile(f.opened, now) {
+		return nil
+	}
+	lost := fmt.Errorf("the file %s is no longer the one that was opened: put that one back, or restart on the one that counts", f.path)
+	return errors.Join(lost, err)
+}
+
+func (f *file) queryRow(ctx context.Context, dest []any, query string, args ...any) error {
+	return f.reader.QueryRowContext(ctx, query, args...).Scan(dest...)
+}
+
+func (f *file) query(ctx context.Context, each func(scan) error, query string, args ...any) error {
+	rows, err := f.reader.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }() // Err says it too
+	for rows.Next() {
+		if err := each(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// migrate applies the embedded migrations. Of several processes that start at
+// once on a new file, the losers see errors about objects that exist already:
+// they look again until nothing is left to do.
+func (f *file) migrate(ctx context.Context) error {
+	p, err := provider(f.writer, goose.DialectSQLite3, "sqlite")
+	if err != nil {
+		return err
+	}
+	const tries = 20
+	for try := 1; ; try++ {
+		_, err := p.Up(ctx)
+		if err == nil || try == tries || IsHopeless(err) {
+			return err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+func (f *file) versions(ctx context.Context) (applied, newest int64, err error) {
+	return versionsOf(ctx, f.reader, goose.DialectSQLite3, "sqlite")
+}
+
+func (f *file) close() error { return errors.Join(f.writer.Close(), f.reader.Close()) }
