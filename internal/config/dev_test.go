@@ -56,7 +56,7 @@ func TestDevRules(t *testing.T) {
 		{"a live key with a space", []string{"STRIPE_SECRET_KEY= rk_live_canary0123"}, "refuses to start beside one", ""},
 		{"Stripe itself", []string{"STRIPE_API_BASE=https://api.stripe.com"}, "is not on this machine", ""},
 		{"another sandbox", []string{"STRIPE_API_BASE=http://localhost:12111"}, "", ""},
-		{"a database", []string{"TILL_DATABASE_URL=postgres://x"}, "later version", ""},
+		{"a database", []string{"TILL_DATABASE_URL=postgres://x"}, "names no user", ""},
 		{"TILL_CONFIG", []string{"TILL_CONFIG=till.yaml"}, "TILL_CONFIG: a configuration file is given", ""},
 		{"a public URL", []string{"TILL_PUBLIC_URL=https://dev.example.com"}, "", ""},
 		{"a wrong public URL", []string{"TILL_PUBLIC_URL=https://dev.example.com/x"}, "public_url: an origin ends", ""},

@@ -16,9 +16,10 @@ func (l *loader) judgeDatabase() Database {
 	switch {
 	case address == "" && l.Dev:
 	case strings.HasPrefix(address, "postgres://"), strings.HasPrefix(address, "postgresql://"):
-		l.rule(databaseKey, "Postgres arrives with a later version", "use sqlite:// and a path")
+		l.judgePostgres(address)
 	case !sqlite || path == "" || strings.ContainsAny(path, "?#\x00") || strings.Contains(path, ":memory:"):
-		l.rule(databaseKey, "is not sqlite:// and the path of a file", "write sqlite://till.db, or sqlite:///var/lib/till/till.db")
+		l.rule(databaseKey, "is not sqlite:// and the path of a file, and no Postgres database",
+			"write sqlite://till.db, or sqlite:///var/lib/till/till.db, or postgres://user:password@host/database")
 	default:
 		l.judgeFile(path)
 	}
@@ -41,6 +42,9 @@ func (l *loader) judgeFile(path string) {
 		l.rule(databaseKey, "is a folder", "add the name of a file in it")
 	} else if !writable(folder) || err == nil && !openable(path) {
 		l.rule(databaseKey, "the database or its folder cannot be written by this user", "give this user the right to write there")
+	}
+	if l.doc.Limits.Replicas > 1 {
+		l.warn(databaseKey, "is a file, and limits.replicas says that several processes run: they must be on one host; where they are not, use postgres://")
 	}
 	if name := unsafeFilesystem(folder); name != "" {
 		l.warn(databaseKey, "is on "+name+": customers can be lost or created twice after a crash; use a local disk")

@@ -2,10 +2,13 @@ package config_test
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"till/internal/config"
 )
@@ -97,30 +100,113 @@ func TestDatabases(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	url := func(u string) []string { return []string{"TILL_DATABASE_URL=" + u} }
+	at := func(u string) []string { return []string{"TILL_DATABASE_URL=" + u} }
 	check(t, false, []rule{
-		{"a new file", url("sqlite://" + dir + "/new.db"), "", ""},
-		{"an existing file", url("sqlite://" + dir + "/file"), "", ""},
-		{"relative", url("sqlite://new.db"), "", ""},
-		{"missing folder", url("sqlite://" + dir + "/gone/till.db"), "does not exist", ""},
-		{"a file as folder", url("sqlite://" + dir + "/file/till.db"), "not a folder", ""},
-		{"a folder", url("sqlite://" + dir), "is a folder", ""},
-		{"a place nobody can write", url("sqlite:///proc/till.db"), "cannot be written", ""},
-		{"postgres", url("postgres://user:canary@db/till"), "later version. Fix: use sqlite://", ""},
-		{"postgresql", url("postgresql://user:canary@db/till"), "later version. Fix: use sqlite://", ""},
-		{"mysql", url("mysql://user:canary@db/till"), "is not sqlite://", ""},
-		{"memory", url("sqlite://:memory:"), "is not sqlite://", ""},
-		{"parameters", url("sqlite://till.db?mode=ro"), "is not sqlite://", ""},
-		{"no path", url("sqlite://"), "is not sqlite://", ""},
-		{"a path", url(dir + "/till.db"), "is not sqlite://", ""},
+		{"a new file", at("sqlite://" + dir + "/new.db"), "", ""},
+		{"an existing file", at("sqlite://" + dir + "/file"), "", ""},
+		{"relative", at("sqlite://new.db"), "", ""},
+		{"missing folder", at("sqlite://" + dir + "/gone/till.db"), "does not exist", ""},
+		{"a file as folder", at("sqlite://" + dir + "/file/till.db"), "not a folder", ""},
+		{"a folder", at("sqlite://" + dir), "is a folder", ""},
+		{"a place nobody can write", at("sqlite:///proc/till.db"), "cannot be written", ""},
+		{"mysql", at("mysql://user:canary@db/till"), "is not sqlite://", ""},
+		{"memory", at("sqlite://:memory:"), "is not sqlite://", ""},
+		{"parameters", at("sqlite://till.db?mode=ro"), "is not sqlite://", ""},
+		{"no path", at("sqlite://"), "is not sqlite://", ""},
+		{"a path", at(dir + "/till.db"), "is not sqlite://", ""},
 	})
 	left, err := filepath.Glob(filepath.Join(dir, ".till-probe-*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
+	check(t, false, []rule{{
+		"several processes", append(at("sqlite://"+dir+"/new.db"), "TILL_LIMITS_REPLICAS=2"), "", "must be on one host",
+	}})
 	if _, err := os.Stat("/dev/shm"); err == nil {
-		check(t, false, []rule{{"tmpfs", url("sqlite:///dev/shm/till.db"), "", "is on tmpfs"}})
+		check(t, false, []rule{{"tmpfs", at("sqlite:///dev/shm/till.db"), "", "is on tmpfs"}})
 	}
+}
+
+func TestPostgresDatabases(t *testing.T) {
+	t.Parallel()
+	// Every password, and what is left of one, has the canary in it.
+	const legible = "does not insist on an encrypted connection"
+	var rules []rule
+	for _, tc := range [][3]string{
+		{"postgres://user:canary@db.example.com/till?sslmode=verify-full", "", ""},
+		{"postgresql://user:canary@db.example.com:5433/till?sslmode=require&pool_max_conns=20", "", ""},
+		{"postgres://user:canary@db.example.com/till?sslrootcert=system", "", ""},
+		{"postgres://user:canary@db/till", "", legible},
+		{"postgres://user:canary@db/till?sslmode=disable", "", legible},
+		{"postgres://user:canary@db/till?sslmode=prefer", "", legible},
+		{"postgres://user:canary@localhost,db/till", "", legible},
+		{"postgres://user:canary@localhost/till", "", "[]"},
+		{"postgres://user:canary@127.0.0.1:5432,[::1]:5433/till", "", "[]"},
+		{"postgres://user:can%40ary%2F@localhost/till", "", "[]"},
+		{"postgres://user@localhost/till", "", "[]"},
+		{"postgres://localhost/till?user=user&password=canary", "", "[]"},
+		{"postgres:///till?host=/run/postgresql&user=user", "", "[]"},
+		{"postgres://user:canary@%2Frun%2Fpostgresql/till", "", "[]"},
+		{"postgres://user:canary@ignored?host=127.0.0.1&port=5433&dbname=till", "", "[]"},
+
+		{"postgres://", "names no user", ""},
+		{"postgres://x", "names no user", ""},
+		{"postgres://:canary@localhost/till", "names no user", ""},
+		{"postgres://user:canary@localhost", "names no database", ""},
+		{"postgres://user:canary@localhost/", "names no database", ""},
+		{"postgres://user:canary@localhost/till/canary", "names no database", ""},
+		{"postgres://user:canary@/till", "names no host", ""},
+		{"postgres://user:canary@localhost,/till", "names no host", ""},
+		{"postgres://user:canary@localhost:0/till", "has a port that is not", ""},
+		{"postgres://user:canary@localhost:65536/till", "has a port that is not", ""},
+		{"postgres://user:canary@localhost:5432,db:canary/till", "has a port that is not", ""},
+		{"postgres://user:canary@a,b,c/till?port=1,2", "has more or fewer ports than hosts", ""},
+		{"postgres://user:can@canary@localhost/till", "has an @ too many", ""},
+		{"postgres://user:can/canary@localhost/till", "has an @ too many", ""},
+		{"postgres://user:can#canary@localhost/till", "", "[]"}, // odd, and what the driver reads too
+		{"postgres://user:canary%zz@localhost/till", "is not a URL", ""},
+		{"postgres://us%zzer:canary@localhost/till", "is not a URL", ""},
+		{"postgres://user:canary@localhost/till%zz", "is not a URL", ""},
+		{"postgres://user:canary@localhost/till?sslmode=%zz", "is not a URL", ""},
+		{"postgres://user:canary@localhost/till\x00", "is not a URL", ""},
+		{"postgres://user:canary@localhost/till?sslmode=canary", "has an sslmode that does not exist", ""},
+		{"postgres://user:canary@localhost/till?sslmode=require&sslmode=canary", "has an sslmode that does not exist", ""},
+		{"postgres://user:canary@localhost/till?target_session_attrs=standby", "asks for a server that cannot be written", ""},
+		{"postgres://user:canary@localhost/till?pool_max_conns=0", "has a pool_max_conns", ""},
+		{"postgres://user:canary@localhost/till?pool_max_conns=canary", "has a pool_max_conns", ""},
+	} {
+		rules = append(rules, rule{tc[0], []string{"TILL_DATABASE_URL=" + tc[0]}, tc[1], tc[2]})
+	}
+	check(t, false, rules)
+}
+
+// What passes here must not end the start later.
+func FuzzPostgresURL(f *testing.F) {
+	for _, seed := range []string{
+		"user:secret@localhost/till", "user@a,[::1]:5432/till?sslmode=disable", "/till?host=/run,/tmp&user=user&port=1,2",
+		"user:%40@%2Frun/till?dbname=other", "u:p@h:1,h:2/d?target_session_attrs=any&pool_max_conns=3",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, rest string) {
+		address := "postgres://" + rest
+		_, _, err := config.Load(config.Source{
+			Path: "till.yaml", ReadFile: reader(map[string]string{"till.yaml": minimal + portal}),
+			Environ: []string{"STRIPE_SECRET_KEY=rk_test_canary0123", "TILL_DATABASE_URL=" + address},
+		})
+		// The driver has more parameters than are judged here, some of them files.
+		_, query, _ := strings.Cut(rest, "?")
+		params, _ := url.ParseQuery(query)
+		for _, judged := range []string{"user", "dbname", "host", "port", "sslmode", "target_session_attrs", "pool_max_conns", "connect_timeout"} {
+			delete(params, judged)
+		}
+		if err != nil || len(params) > 0 {
+			return
+		}
+		if _, err := pgxpool.ParseConfig(address); err != nil {
+			t.Errorf("passed, and the driver says: %v", err)
+		}
+	})
 }
 
 func TestTheDefaultURLIsRequiredUnlessEveryPlanHasOne(t *testing.T) {

@@ -79,7 +79,7 @@ func (s *server) with(ctx context.Context, statement func(context.Context, *pgx.
 	if !s.migrated.Load() {
 		return errNotMigrated
 	}
-	conn, err := s.acquire(ctx)
+	conn, err := s.acquire(ctx, freeConnectionWithin)
 	if err != nil {
 		return err
 	}
@@ -103,8 +103,8 @@ func isDemoted(err error) bool {
 
 // acquire waits for a connection, but not for long: when all are taken, one more
 // that waits helps nobody.
-func (s *server) acquire(ctx context.Context) (*pgxpool.Conn, error) {
-	waiting, cancel := context.WithTimeout(ctx, freeConnectionWithin)
+func (s *server) acquire(ctx context.Context, within time.Duration) (*pgxpool.Conn, error) {
+	waiting, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	conn, err := s.pool.Acquire(waiting)
 	if refusesTimeout(err) {
@@ -117,7 +117,7 @@ func (s *server) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 		conn, err = s.pool.Acquire(waiting)
 	}
 	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
-		return nil, fmt.Errorf("no connection to the database within %v: %w", freeConnectionWithin, err)
+		return nil, fmt.Errorf("no connection to the database within %v: %w", within, err)
 	}
 	return conn, err
 }

@@ -34,6 +34,13 @@ func (s *server) migrate(ctx context.Context) error {
 			return err
 		}
 	}
+	// The first caller is to find a connection: one to a server far away takes
+	// longer to make than callers wait.
+	conn, err := s.acquire(ctx, connectWithin)
+	if err != nil {
+		return err
+	}
+	release(conn)
 	s.migrated.Store(true)
 	return nil
 }
