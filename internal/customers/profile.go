@@ -19,15 +19,18 @@ const tellDeadline = 3 * time.Second
 // refused the value, the next call tries again.
 func (s *Service) Tell(ctx context.Context, owner Owner, c Customer, p Profile) {
 	sent, news := c.Sent, Profile{}
-	if f := fingerprint(p.Email); p.Email != "" && f != sent.Email {
-		sent.Email, news.Email = f, p.Email
+	if differs(p.Email, sent.Email) {
+		sent.Email, news.Email = fingerprint(p.Email), p.Email
 	}
-	if f := fingerprint(p.Name); p.Name != "" && f != sent.Name {
-		sent.Name, news.Name = f, p.Name
+	if differs(p.Name, sent.Name) {
+		sent.Name, news.Name = fingerprint(p.Name), p.Name
 	}
-	if sent == c.Sent {
-		return
+	if sent != c.Sent {
+		s.tellNews(ctx, owner, c, sent, news)
 	}
+}
+
+func (s *Service) tellNews(ctx context.Context, owner Owner, c Customer, sent Sent, news Profile) {
 	_, err := s.shared(ctx, owner, "tell", func(work context.Context) (Customer, error) {
 		work, cancel := context.WithTimeout(work, tellDeadline)
 		defer cancel()
@@ -57,6 +60,8 @@ type refusedError interface {
 	error
 	Refused() bool
 }
+
+func differs(value, sent string) bool { return value != "" && fingerprint(value) != sent }
 
 // fingerprint stands for a value that is nobody's business to keep.
 func fingerprint(value string) string {

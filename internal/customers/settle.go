@@ -108,10 +108,16 @@ func (s *Service) first(ctx context.Context, rec Record) (Record, result, error)
 // send makes one call with the frozen key. The time of it is committed first,
 // so that a later look-up knows where to look.
 func (s *Service) send(ctx context.Context, rec Record, now Moment) (Record, result, error) {
-	rec, err := s.store.Attempt(ctx, rec, now)
+	noted, err := s.store.Attempt(ctx, rec, now)
 	if err != nil {
 		return rec, resultFailed, err
 	}
+	if noted.State != Reserved || noted.Generation != rec.Generation {
+		// The record went on while the attempt was written down: it is of no key that
+		// stands there now.
+		return noted, resultStore, ErrChanged
+	}
+	rec = noted
 	created, err := s.create(ctx, rec)
 	if isKeySpent(err) {
 		if _, storeErr := s.store.SpendKey(ctx, rec); storeErr != nil {
