@@ -38,6 +38,14 @@ spec_of = $$(cd tools/$(1) && GOWORK=off $(GO) mod download $(MOCK_MODULE) && GO
 OPENAPI_TESTS ?= Contract
 OPENAPI_PACKAGES ?= . ./internal/handlers/...
 
+# What the tests of the Postgres store need; internal/store/pgtest finds it itself.
+POSTGRES_THERE = { [ -n "$$TILL_TEST_DATABASE_URL" ] || command -v initdb >/dev/null || \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; } && \
+	{ command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ]; }
+
+TORTURE ?= $(if $(filter true,$(CI)),short,full)
+TORTURE_TIMEOUT ?= 60m
+
 FUZZTIME ?= $(if $(filter true,$(CI)),10s,60s)
 TEST_TIMEOUT ?= 5m
 
@@ -79,6 +87,11 @@ test: ## run all tests, with the race detector where a C compiler is present
 		echo 'No working C compiler: testing without the race detector.'; \
 		$(GO) test -timeout $(TEST_TIMEOUT) ./...; \
 	fi
+	@$(POSTGRES_THERE) || echo 'Left out, because PostgreSQL 15 and PgBouncer are not both here: all tests of the Postgres store. SQLite was tested.'
+
+.PHONY: torture
+torture: ## try to give an owner two customers; TORTURE=short or full, needs PostgreSQL
+	$(GO) test -tags torture -count=1 -timeout $(TORTURE_TIMEOUT) ./internal/torture -v -run '^TestTorture' -args -form=$(TORTURE)
 
 .PHONY: contract
 contract: $(STRIPE_MOCK_2023) $(STRIPE_MOCK_2026) ## hold what we send to Stripe against its published specification
@@ -101,7 +114,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 	bash tools/fuzz/fuzz.sh $(FUZZTIME)
 
 .PHONY: nightly
-nightly: check test contract fuzz smoke browser ## everything
+nightly: check test contract fuzz smoke browser torture ## everything, at full length
 
 ##@ Keep
 
