@@ -179,7 +179,7 @@ func (s *Service) ensure(ctx context.Context, owner Owner) (Customer, error) {
 	if err != nil {
 		return s.resolved(rec, resultFailed, unavailable(err))
 	}
-	return s.resolved(s.settle(ctx, rec, requestPages))
+	return s.resolved(s.settle(ctx, rec, ofRequest))
 }
 
 func (s *Service) reserve(ctx context.Context, owner Owner) (Record, error) {

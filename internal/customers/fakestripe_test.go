@@ -199,9 +199,9 @@ func (f *fakeStripe) CustomersCreated(ctx context.Context, from, to time.Time, a
 	started := after == ""
 	for _, c := range slices.Backward(f.customers) {
 		switch {
-		case c.Created < from.Unix() || c.Created > to.Unix()+1 || c.Deleted:
-		case !started:
+		case !started: // a deleted customer still is a place to go on from
 			started = c.ID == after
+		case c.Created < from.Unix() || c.Created > to.Unix()+1 || c.Deleted:
 		case len(page) == f.pageSize:
 			return page, true, nil
 		default:

@@ -42,7 +42,7 @@ func (s *Service) heal(ctx context.Context, owner Owner, lost Customer) (Record,
 		return rec, resultFailed, unavailable(err)
 	case rec.State != Active || rec.CustomerID != lost.ID:
 		// Another process was here first.
-		return s.settle(ctx, rec, requestPages)
+		return s.settle(ctx, rec, ofRequest)
 	}
 	if err := s.surelyGone(ctx, rec); err != nil {
 		return rec, resultFailed, err
@@ -68,7 +68,7 @@ func (s *Service) heal(ctx context.Context, owner Owner, lost Customer) (Record,
 	}
 	s.o.Logger.WarnContext(ctx, "a customer is gone at Stripe; its owner gets a new one",
 		slog.String("customer", lost.ID), slog.Int("generation", next.Generation))
-	rec, res, err := s.settle(ctx, next, requestPages)
+	rec, res, err := s.settle(ctx, next, ofRequest)
 	if err == nil {
 		res = resultHealed
 	}

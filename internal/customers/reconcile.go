@@ -51,7 +51,7 @@ func Reconcile(ctx context.Context, ledger Ledger, stripe Stripe, o Reconciliati
 	if !o.Since.Before(now.Latest) {
 		return r.report, fmt.Errorf("the time to begin at is not in the past: at Stripe it is %s", now.Latest.UTC().Format(time.RFC3339))
 	}
-	if err := eachCreated(ctx, stripe, o.Since.Add(-clockSlack), now.Latest.Add(clockSlack), sweeperPages, r.list); err != nil {
+	if err := eachCreated(ctx, stripe, o.Since.Add(-clockSlack), now.Latest.Add(clockSlack), manyPages, r.list); err != nil {
 		return r.report, fmt.Errorf("listing Stripe's customers: %w", err)
 	}
 	if err := r.compareRows(ctx); err != nil {

@@ -18,8 +18,22 @@ const (
 	settleAfter = 60 * time.Second
 	// What Stripe dates a customer by, and what it says the time is, differ by less.
 	clockSlack = 5 * time.Minute
-	// What a request may spend on looking through Stripe's list, and the sweeper.
-	requestPages, sweeperPages = 20, 10_000
+	// What a reconciliation may spend on looking through Stripe's list.
+	manyPages = 10_000
+)
+
+// effort is what a settlement may cost whoever waits for it.
+type effort struct {
+	// pages bounds the looking through Stripe's list.
+	pages int
+	// waits says that there is nothing better to do than to wait for what takes a
+	// while, as long as there is time.
+	waits bool
+}
+
+var (
+	ofRequest = effort{pages: 20, waits: true}
+	ofSweeper = effort{pages: manyPages}
 )
 
 // reservation is a new row for the owner, with everything frozen.
@@ -36,9 +50,8 @@ func (s *Service) reservation(owner Owner, generation int, now Moment) Record {
 }
 
 // settle brings a reserved record to its customer: by sending the key while it
-// can be trusted, by looking for what it made once it cannot. pages bounds the
-// looking.
-func (s *Service) settle(ctx context.Context, rec Record, pages int) (Record, result, error) {
+// can be trusted, by looking for what it made once it cannot.
+func (s *Service) settle(ctx context.Context, rec Record, e effort) (Record, result, error) {
 	timely := false // Stripe was asked for the time since this began
 	for wait := 50 * time.Millisecond; ; {
 		if err := rec.Check(); err != nil {
@@ -47,12 +60,12 @@ func (s *Service) settle(ctx context.Context, rec Record, pages int) (Record, re
 		if rec.State == Active {
 			return rec, resultStore, nil
 		}
-		next, res, err := s.step(ctx, rec, pages, &timely)
+		next, res, err := s.step(ctx, rec, e, &timely)
 		switch {
 		case err == nil && next.State == Active:
 			return next, res, nil
 		case isKeyInUse(err):
-			if !sleep(ctx, s.o.Jitter(wait)) {
+			if !e.waits || !sleep(ctx, s.o.Jitter(wait)) {
 				return rec, res, &problem.Error{Code: problem.DependencyUnavailable, RetryAfter: time.Second, Err: err}
 			}
 			wait = min(2*wait, time.Second)
@@ -66,7 +79,7 @@ func (s *Service) settle(ctx context.Context, rec Record, pages int) (Record, re
 }
 
 // step does the next thing there is to do for a reserved record.
-func (s *Service) step(ctx context.Context, rec Record, pages int, timely *bool) (Record, result, error) {
+func (s *Service) step(ctx context.Context, rec Record, e effort, timely *bool) (Record, result, error) {
 	if rec.FirstAttemptAt.IsZero() {
 		return s.first(ctx, rec)
 	}
@@ -81,7 +94,7 @@ func (s *Service) step(ctx context.Context, rec Record, pages int, timely *bool)
 		*timely = true
 	}
 	if rec.KeySpent || now.Latest.Sub(rec.FirstAttemptAt) >= keyLife {
-		return s.lookUp(ctx, rec, now, pages)
+		return s.lookUp(ctx, rec, now, e)
 	}
 	return s.send(ctx, rec, now)
 }
@@ -118,6 +131,10 @@ func (s *Service) send(ctx context.Context, rec Record, now Moment) (Record, res
 		return noted, resultStore, ErrChanged
 	}
 	rec = noted
+	if later, ok := s.stripe.Now(); ok && later.Latest.Sub(now.Latest) > s.o.Deadline {
+		// This process stood still since: what was true of the key may not be any more.
+		return rec, resultFailed, problem.New(problem.UpstreamTimeout, errors.New("too late to send"))
+	}
 	created, err := s.create(ctx, rec)
 	if isKeySpent(err) {
 		if _, storeErr := s.store.SpendKey(ctx, rec); storeErr != nil {
@@ -146,31 +163,47 @@ func (s *Service) create(ctx context.Context, rec Record) (Created, error) {
 
 // lookUp finds out what a key made that cannot be asked any more. It lists the
 // customers created while the key was in use: a list is read-after-write at
-// Stripe, a search is not.
-func (s *Service) lookUp(ctx context.Context, rec Record, now Moment, pages int) (Record, result, error) {
-	if quiet := rec.LastAttemptAt.Add(settleAfter).Sub(now.Earliest); quiet > 0 {
-		if !hasTimeFor(ctx, quiet) || !sleep(ctx, quiet) {
-			return rec, resultFailed, &problem.Error{
-				Code: problem.DependencyUnavailable, RetryAfter: quiet,
-				Err: errors.New("waiting until the last attempt has surely ended"),
-			}
-		}
-		return rec, resultFailed, nil
-	}
+// Stripe, a search is not. What is found is adopted at once; that there is nothing
+// counts only when nothing can come any more.
+func (s *Service) lookUp(ctx context.Context, rec Record, now Moment, e effort) (Record, result, error) {
 	from, to := rec.FirstAttemptAt.Add(-clockSlack), rec.LastAttemptAt.Add(s.o.Deadline+clockSlack)
 	s.calling.Store(rec.Owner, true)
 	defer s.calling.Delete(rec.Owner)
-	id, err := s.orphan(ctx, rec, from, to, pages)
+	id, err := s.orphan(ctx, rec, from, to, e.pages)
 	if err != nil {
 		return rec, resultFailed, err
 	}
-	if id == "" {
-		next, err := s.store.Supersede(ctx, rec, s.reservation(rec.Owner, rec.Generation+1, now))
-		return next, resultFailed, err
+	if id != "" {
+		s.metrics.orphans.Inc()
+		rec, err = s.store.Activate(ctx, rec, Customer{ID: id, Generation: rec.Generation})
+		return rec, resultAdopted, err
 	}
-	s.metrics.orphans.Inc()
-	rec, err = s.store.Activate(ctx, rec, Customer{ID: id, Generation: rec.Generation})
-	return rec, resultAdopted, err
+	if quiet := quietFrom(rec).Add(settleAfter).Sub(now.Earliest); quiet > 0 {
+		return rec, resultFailed, s.waitOut(ctx, quiet, e)
+	}
+	next, err := s.store.Supersede(ctx, rec, s.reservation(rec.Owner, rec.Generation+1, now))
+	return next, resultFailed, err
+}
+
+// quietFrom is the moment from which on nothing new was sent. A replayed error
+// says that the call it belongs to has ended, and that no send since then did
+// anything: then the sends that met it do not count.
+func quietFrom(rec Record) time.Time {
+	if rec.KeySpent {
+		return rec.FirstAttemptAt
+	}
+	return rec.LastAttemptAt
+}
+
+// waitOut is nil once d has passed, so that a new look is worth while.
+func (s *Service) waitOut(ctx context.Context, d time.Duration, e effort) error {
+	if e.waits && hasTimeFor(ctx, d) && sleep(ctx, d) {
+		return nil
+	}
+	return &problem.Error{
+		Code: problem.DependencyUnavailable, RetryAfter: d,
+		Err: errors.New("waiting until the last attempt has surely ended"),
+	}
 }
 
 // hasTimeFor reports whether after d enough of ctx's time is left for a call.

@@ -90,7 +90,7 @@ func (s *Service) Sweep(ctx context.Context, account Account) error {
 func (s *Service) sweepOne(ctx context.Context, rec Record) error {
 	ctx, cancel := context.WithTimeout(ctx, sweepDeadline)
 	defer cancel()
-	rec, result, err := s.settle(ctx, rec, sweeperPages)
+	rec, result, err := s.settle(ctx, rec, ofSweeper)
 	if err != nil {
 		return err // and not counted: nobody was refused
 	}

@@ -157,6 +157,8 @@ type call struct {
 	version string
 	// personal says that Stripe may quote what must not be in a log.
 	personal bool
+	// began is when the call began; do sets it.
+	began hostTime
 }
 
 var errKey = errors.New("a write needs an idempotency key of 1 to 255 characters, and a read none")
@@ -179,6 +181,7 @@ func do[T any](ctx context.Context, c *Client, k call, check func(T) error) (ans
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.o.Deadline)
 	defer cancel()
+	k.began = c.clock.host()
 	var a answer[T]
 	start := time.Now()
 	failure := c.admit(ctx, k.op)
@@ -236,7 +239,7 @@ func (c *Client) try(ctx context.Context, k call, v stripe.LastResponseSetter, c
 	}
 	// Deferred, so that even a panic cannot keep one of the breaker's few probes.
 	defer func() { done(failure.verdict()) }()
-	seen := &exchange{}
+	seen := &exchange{began: k.began, within: c.o.Deadline}
 	ctx, cancel := context.WithTimeout(withExchange(ctx, seen), c.o.TryTimeout)
 	defer cancel()
 	params := &stripe.Params{Context: ctx}

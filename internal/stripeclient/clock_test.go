@@ -254,3 +254,33 @@ func TestManyAskTheTime(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// A process that stood still between the beginning of a call and its sending does
+// not send any more, whichever clock tells it so.
+func TestWhatIsTooLateIsNotSent(t *testing.T) {
+	t.Parallel()
+	for name, stood := range map[string]struct{ running, wall time.Duration }{
+		"the process was stopped": {13 * time.Second, 13 * time.Second},
+		"the host was asleep":     {0, 25 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := &host{wall: noon}
+				reads := 0
+				c, s := inBubble(t, dated(h, 0, stamp(noon)), stripeclient.Options{Clock: func() (time.Duration, time.Time) {
+					if reads++; reads == 2 { // the first is at the beginning of the call
+						h.pass(stood.running, stood.wall)
+					}
+					return h.read()
+				}})
+				if _, err := c.Time(t.Context()); err == nil {
+					t.Error("got an answer")
+				}
+				if got := len(s.requests()); got != 0 {
+					t.Errorf("%d requests were sent", got)
+				}
+			})
+		})
+	}
+}

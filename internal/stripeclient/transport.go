@@ -47,10 +47,23 @@ func newPool(dial func(ctx context.Context, network, address string) (net.Conn, 
 // exchange is what the transport saw of one try. stripe-go loses the status of
 // answers that are not JSON.
 type exchange struct {
+	// began and within are when the call began and how long all its tries may take.
+	began  hostTime
+	within time.Duration
+
 	status      int
 	requestID   string
 	shouldRetry string
 	replayed    bool
+}
+
+// isLate reports whether the call's time is over by any clock. A process that stood
+// still, or a host that was asleep, must not go on to send what was decided before:
+// the timer that would stop it may fire after the bytes are out.
+func (x *exchange) isLate(ctx context.Context, now hostTime) bool {
+	_, most := now.since(x.began)
+	end, bounded := ctx.Deadline()
+	return most > x.within || bounded && !time.Now().Before(end)
 }
 
 type exchangeKey struct{}
@@ -81,6 +94,9 @@ func (t *tripper) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	sent := t.clock.host()
+	if x != nil && x.isLate(req.Context(), sent) {
+		return nil, context.DeadlineExceeded
+	}
 	res, err := t.next.RoundTrip(out)
 	if err != nil {
 		return nil, err
