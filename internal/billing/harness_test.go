@@ -41,6 +41,8 @@ type fakeStripe struct {
 	customers int
 	lost      []string // the customers that were deleted
 	told      []customers.Profile
+	toldTo    []string // whom, beside told
+	tellErr   error    // of every profile
 }
 
 // stripeError is what stripeclient's error is to this package.
@@ -243,12 +245,12 @@ func (c customerStripe) CustomerLife(_ context.Context, id string) (customers.Li
 }
 
 // UpdateProfile keeps what was told.
-func (c customerStripe) UpdateProfile(_ context.Context, _ string, p customers.Profile) error {
+func (c customerStripe) UpdateProfile(_ context.Context, id string, p customers.Profile) error {
 	c.f.count("update customer")
 	c.f.mu.Lock()
 	defer c.f.mu.Unlock()
-	c.f.told = append(c.f.told, p)
-	return nil
+	c.f.told, c.f.toldTo = append(c.f.told, p), append(c.f.toldTo, id)
+	return c.f.tellErr
 }
 
 func (c customerStripe) CustomersCreated(context.Context, time.Time, time.Time, string) ([]customers.Listed, bool, error) {
@@ -289,8 +291,11 @@ func newService(t *testing.T, edit ...func(*config)) *service {
 			t.Fatal(err)
 		}
 	}
+	if c.gate == nil {
+		c.gate = opened(t, c.stripe)
+	}
 	s.Service, err = billing.New(billing.Options{
-		Gate: opened(t, c.stripe), Catalog: s.catalog, Customers: mapping, Redirects: policy, Stripe: c.stripe,
+		Gate: c.gate, Catalog: s.catalog, Customers: mapping, Redirects: policy, Stripe: c.stripe,
 		Metrics: s.registry, SubjectForm: c.form,
 	})
 	if err != nil {
@@ -306,6 +311,7 @@ type config struct {
 	redirects redirect.Options
 	stripe    *fakeStripe
 	form      customers.SubjectForm
+	gate      *billing.Gate // one of acct_1 in live mode by default
 	// unresolved leaves Stripe unasked for the prices.
 	unresolved bool
 }

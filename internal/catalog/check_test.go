@@ -236,8 +236,14 @@ func TestPortalFindings(t *testing.T) {
 			Flows:  []string{"payment_method_update", "subscription_cancel", "subscription_update", "subscription_update_confirm"},
 		}
 	}
-	if got := valid().Check(); len(got) != 0 {
-		t.Errorf("a valid portal: %+v", got)
+	for _, missing := range []string{"", "create", "refuse"} {
+		for _, deleted := range []string{"", "recreate", "refuse"} {
+			p := valid()
+			p.MissingCustomer, p.DeletedCustomer = missing, deleted
+			if got := p.Check(); len(got) != 0 {
+				t.Errorf("a valid portal, %q and %q: %+v", missing, deleted, got)
+			}
+		}
 	}
 	for name, tc := range map[string]struct {
 		edit        func(*catalog.Portal)
@@ -250,6 +256,12 @@ func TestPortalFindings(t *testing.T) {
 		"expand":                  {func(p *catalog.Portal) { p.Params["expand"] = []any{} }, "params.expand", "cannot be set here"},
 		"a mapping for one":       {func(p *catalog.Portal) { p.Params["return_url"] = params{} }, "params.return_url", "must be a single value"},
 		"an unknown locale":       {func(p *catalog.Portal) { p.Params["locale"] = "en-US" }, "params.locale", `"en-US" is not a Billing Portal locale`},
+		"another policy":          {func(p *catalog.Portal) { p.MissingCustomer = "none" }, "missing_customer", "must be create or refuse"},
+		"the other's policy":      {func(p *catalog.Portal) { p.MissingCustomer = "recreate" }, "missing_customer", "must be create or refuse"},
+		"a policy in capitals":    {func(p *catalog.Portal) { p.MissingCustomer = "Refuse" }, "missing_customer", "must be create or refuse"},
+		"another policy, deleted": {func(p *catalog.Portal) { p.DeletedCustomer = "heal" }, "deleted_customer", "must be recreate or refuse"},
+		"the other's, deleted":    {func(p *catalog.Portal) { p.DeletedCustomer = "create" }, "deleted_customer", "must be recreate or refuse"},
+		"a policy as a parameter": {func(p *catalog.Portal) { p.Params["missing_customer"] = "refuse" }, "params.missing_customer", "Stripe has no such parameter"},
 		"a flow misspelt":         {func(p *catalog.Portal) { p.Flows[1] = "subscription_cancle" }, "flows.1", `unknown flow "subscription_cancle"; did you mean "subscription_cancel"?`},
 	} {
 		p := valid()

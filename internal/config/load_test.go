@@ -147,6 +147,33 @@ func TestTheShortestFileStarts(t *testing.T) {
 	}
 }
 
+func TestThePoliciesOfAPortal(t *testing.T) {
+	t.Parallel()
+	cfg, warnings, problems := load(t, minimal+`portals:
+  default: {}
+  shop: {missing_customer: refuse}
+  strict: {missing_customer: refuse, deleted_customer: refuse, params: {locale: de}}
+  usual: {missing_customer: create, deleted_customer: recreate}
+`)
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	want := []catalog.Portal{
+		{Name: "default"},
+		{Name: "shop", MissingCustomer: catalog.Refuse},
+		{Name: "strict", MissingCustomer: catalog.Refuse, DeletedCustomer: catalog.Refuse, Params: catalog.Params{"locale": "de"}},
+		{Name: "usual", MissingCustomer: "create", DeletedCustomer: "recreate"},
+	}
+	if diff := cmp.Diff(want, cfg.Portals); diff != "" {
+		t.Error(diff)
+	}
+	for _, w := range warnings {
+		if strings.HasPrefix(w.Key, "portals.") {
+			t.Errorf("got the warning %v", w)
+		}
+	}
+}
+
 func TestParametersOfEveryShape(t *testing.T) {
 	t.Parallel()
 	cfg, _, problems := load(t, minimal+`plans:
