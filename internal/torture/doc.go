@@ -1,0 +1,33 @@
+// Package torture holds the one promise that must never break: exactly one Stripe customer
+// for each owner, whatever dies. It consists of tests only, behind the build tag torture,
+// because they run for minutes and need Linux (processes that die with their parent, tmpfs);
+// run them with `make torture`. Every run ends with a table: what was asked, what was seen,
+// and a verdict. A verdict that is not kept fails the run.
+//
+// What runs is the program itself: `till sandbox` in Stripe's place, three `till serve` on
+// one database, and between them a proxy that breaks connections. The sandbox's own faults
+// are ordered through its control calls, one at a time, so that each is counted.
+//
+//   - Race: a first visit of 1,000 owners, ten people of each at once, with 200 kill -9, a
+//     fifth of all creations going wrong and, on Postgres, three crashes of the server.
+//   - CrashPoints: kill -9 at each step of the protocol, of healing, sweeping and migrating.
+//     The process that dies is this test binary in another role: the shipped packages with
+//     wrappers around their interfaces, so that no hook is in the program.
+//   - OneFault: a request goes wrong and nobody comes again for a minute.
+//   - Zombies, StoppedProcess: a process stands still while others go on, and wakes up.
+//   - PostgresOutage: a crash, and a failover to a standby that has lost the last second.
+//   - Restore, OldReservation: yesterday's backup, and a reservation older than its key.
+//   - DiskFull, PowerLoss: SQLite on a full disk, and copies of its files while it writes.
+//
+// The short form is for CI. Where the protocol makes an owner wait, it turns the sandbox's
+// clock, which is the only one that the protocol knows; the full form waits.
+//
+//	go test -tags torture ./internal/torture -v -run TestTortureRace -args -form=full -seed=7
+//
+// A seed repeats the choices of the dice and not how processes interleave.
+//
+// What this cannot see: a kernel or disk that loses what it has confirmed (copies hold
+// everything that was written, confirmed or not; only what follows the last commit of the
+// log is damaged), a Stripe that lies in its lists, and more than 50,000 idempotency keys
+// within a day, which the sandbox does not keep (that it forgot none is checked).
+package torture
