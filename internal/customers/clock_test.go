@@ -337,3 +337,28 @@ func TestAHealAsksForTheTimeWhenNothingIsKnownOfIt(t *testing.T) {
 		t.Error("the time of the healing is not noted")
 	}
 }
+
+// Between the note of an attempt and the call, the process was stopped. What was
+// true of the key then may not be any more.
+func TestAProcessThatStoodStillDoesNotSend(t *testing.T) {
+	t.Parallel()
+	for still, creates := range map[time.Duration]int{12 * time.Second: 1, 12*time.Second + time.Millisecond: 0, 25 * time.Hour: 0} {
+		w := newWorld()
+		s := w.replicaOn(t, w.faulty(func(_ context.Context, op storetest.Operation) storetest.Fault {
+			if op == storetest.Attempt {
+				w.advance(still)
+			}
+			return storetest.None
+		}), customers.Options{})
+		if creates == 0 {
+			s.fails(t, alice, problem.UpstreamTimeout)
+		} else {
+			s.ensures(t, alice)
+		}
+		w.expect(t, creates, 0, creates)
+		w.replica(t).ensures(t, alice)
+		if got := w.stripe.ofOwner(alice); len(got) != 1 {
+			t.Errorf("stood still for %v: got customers %v", still, got)
+		}
+	}
+}

@@ -651,3 +651,20 @@ func paramsOf(o customers.Owner, generation int) string {
 	return fmt.Sprintf("metadata%%5Btill_generation%%5D=%d&metadata%%5Btill_issuer%%5D=%s&metadata%%5Btill_kind%%5D=%s&metadata%%5Btill_subject%%5D=%s",
 		generation, o.Issuer, o.Kind, o.Subject)
 }
+
+// Whoever has the key brings it to its end; there are others to settle meanwhile.
+func TestTheSweeperDoesNotWaitForAKeyInUse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := goingWorld()
+		w.reserves(t, alice)
+		time.Sleep(16 * time.Second)
+		w.stripe.create = func(context.Context) accident { return takesItForever }
+		begin := time.Now()
+		w.replica(t).sweeps(t)
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("waited for %v", took)
+		}
+		w.expect(t, 1, 0, 0)
+	})
+}

@@ -154,6 +154,11 @@ func (s *scene) arrangeFailure(ctx context.Context, to situation, crowd []owner)
 	if _, err := s.stripe.heal(ctx); err != nil || to == failed {
 		return err
 	}
+	if to == spent {
+		// Whoever lives on adopts what the key made at once.
+		_, err := s.kills(ctx, crashPoint{at: "after spend", role: "visit"}, crowd)
+		return err
+	}
 	for rest := crowd; len(rest) > 0; rest = rest[min(8, len(rest)):] {
 		if _, err := s.visits(ctx, rest[:min(8, len(rest))]); err != nil {
 			return err
