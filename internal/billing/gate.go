@@ -42,6 +42,9 @@ func NewGate(o GateOptions) *Gate {
 	if o.Refresh == 0 {
 		o.Refresh = 5 * time.Minute
 	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	return &Gate{o: o}
 }
 
@@ -63,8 +66,9 @@ func (g *Gate) Ready() bool { return g.account.Load() != nil }
 // account than the gate knows, and no customer may then be taken for gone: in test
 // mode the gate follows, for a sandbox that was started anew; in live mode it is shut.
 func (g *Gate) Confirm(ctx context.Context) error {
-	known, err := g.Account()
-	if err != nil {
+	known := g.account.Load()
+	if known == nil {
+		_, err := g.Account()
 		return err
 	}
 	id, err := g.o.Stripe.AccountID(ctx)
@@ -77,9 +81,9 @@ func (g *Gate) Confirm(ctx context.Context) error {
 	g.o.Logger.ErrorContext(ctx, "the key belongs to another account than before", "before", known.ID, "now", id)
 	now := customers.Account{ID: id, Livemode: g.o.Livemode}
 	if now.Livemode || g.o.Account != "" {
-		g.account.CompareAndSwap(g.account.Load(), nil)
+		g.account.CompareAndSwap(known, nil)
 	} else {
-		g.account.Store(&now)
+		g.account.CompareAndSwap(known, &now)
 	}
 	return &problem.Error{
 		Code: problem.DependencyUnavailable, RetryAfter: time.Second,
@@ -179,8 +183,8 @@ func (g *Gate) ask(ctx context.Context) ([]catalog.Finding, error) {
 		return nil, err
 	}
 	account := customers.Account{ID: id, Livemode: g.o.Livemode}
-	if moved := g.moved(ctx, account); moved != nil {
-		return moved, nil
+	if moved, err := g.moved(ctx, account); moved != nil || err != nil {
+		return moved, err
 	}
 	if err := g.o.Accounts.RememberAccount(ctx, g.o.Fingerprint, account); err != nil {
 		return nil, err
@@ -195,20 +199,20 @@ func (g *Gate) ask(ctx context.Context) ([]catalog.Finding, error) {
 // saw it last. A key does not move, so something between here and Stripe is not
 // what it was: in live mode that is the end. In test mode it is a sandbox that
 // was started anew.
-func (g *Gate) moved(ctx context.Context, now customers.Account) []catalog.Finding {
+func (g *Gate) moved(ctx context.Context, now customers.Account) ([]catalog.Finding, error) {
 	seen, ok, err := g.o.Accounts.SeenAccount(ctx, g.o.Fingerprint)
 	if err != nil || !ok || seen == now {
-		return nil
+		return nil, err
 	}
 	if now.Livemode {
 		return []catalog.Finding{{
 			Path: "STRIPE_SECRET_KEY",
 			Text: fmt.Sprintf("belonged to %s when this database saw it last, and Stripe now says %s", seen.ID, now.ID),
-		}}
+		}}, nil
 	}
 	g.o.Logger.WarnContext(ctx, "the key belongs to another account than before; its owners get new customers",
 		"before", seen.ID, "now", now.ID)
-	return nil
+	return nil, nil
 }
 
 func wrong(findings []catalog.Finding) bool {

@@ -264,3 +264,21 @@ func TestAGateThatFollowedRemembersTheAccount(t *testing.T) {
 		}
 	})
 }
+
+// forgetful answers no question, and takes every answer.
+type forgetful struct{ *memory }
+
+func (forgetful) SeenAccount(context.Context, string) (customers.Account, bool, error) {
+	return customers.Account{}, false, errors.New("gone")
+}
+
+// A failed look-up is not "never seen".
+func TestWithoutMemoryAKeyIsNotTakenForNew(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m := &memory{seen: map[string]customers.Account{"f1": {ID: "acct_0", Livemode: true}}}
+		g := runGate(t, healthy(), m, func(o *billing.GateOptions) { o.Accounts = forgetful{m} })
+		g.expect(t, false)
+		g.runs(t)
+		same(t, "remembered", m.seen["f1"].ID, "acct_0")
+	})
+}

@@ -42,6 +42,10 @@ func (r Record) Check() error {
 	default:
 		return nil
 	}
+	return r.bad(why)
+}
+
+func (r Record) bad(why string) *BadRecordError {
 	row := r.IdempotencyKey
 	if row == "" {
 		row = r.Owner.idempotencyKey(max(1, r.Generation))

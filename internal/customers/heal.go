@@ -37,12 +37,20 @@ func (s *Service) heal(ctx context.Context, owner Owner, lost Customer) (Record,
 	if errors.Is(err, ErrNoRecord) {
 		rec, err = s.reserve(ctx, owner)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return rec, resultFailed, unavailable(err)
-	case rec.State != Active || rec.CustomerID != lost.ID:
-		// Another process was here first.
-		return s.settle(ctx, rec, ofRequest)
+	}
+	if rec.State != Active || rec.CustomerID != lost.ID {
+		// Another process was here first; or the row is older than the loss, and its
+		// key brings the lost customer back.
+		var res result
+		rec, res, err = s.settle(ctx, rec, ofRequest)
+		if err != nil || rec.CustomerID != lost.ID {
+			return rec, res, err
+		}
+	}
+	if err := rec.Check(); err != nil {
+		return rec, resultFailed, unavailable(err)
 	}
 	if err := s.surelyGone(ctx, rec); err != nil {
 		return rec, resultFailed, err
@@ -61,7 +69,11 @@ func (s *Service) heal(ctx context.Context, owner Owner, lost Customer) (Record,
 	next.HealedAt = now.Latest
 	next, err = s.store.Heal(ctx, rec, next)
 	if errors.Is(err, ErrChanged) {
-		next, err = s.store.Find(ctx, owner)
+		// Another process was quicker.
+		if rec, err = s.store.Find(ctx, owner); err != nil {
+			return rec, resultFailed, unavailable(err)
+		}
+		return s.settle(ctx, rec, ofRequest)
 	}
 	if err != nil {
 		return rec, resultFailed, unavailable(err)
@@ -87,9 +99,6 @@ func (s *Service) surelyGone(ctx context.Context, rec Record) error {
 		return problem.New(problem.UpstreamError,
 			fmt.Errorf("customer %s was refused as missing, and Stripe has it", rec.CustomerID))
 	default:
-		return problem.New(problem.UpstreamError, &BadRecordError{
-			Row: rec.IdempotencyKey,
-			Why: fmt.Sprintf("its customer %s is none of this Stripe account", rec.CustomerID),
-		})
+		return problem.New(problem.UpstreamError, rec.bad(fmt.Sprintf("its customer %s is none of this Stripe account", rec.CustomerID)))
 	}
 }

@@ -526,3 +526,54 @@ func TestAHealIsLoggedWithoutTheOwner(t *testing.T) {
 		t.Errorf("the log names the owner: %s", d)
 	}
 }
+
+// A heal of a row that was lost replays the lost customer.
+func TestAHealNeverBringsTheLostOneBack(t *testing.T) {
+	t.Parallel()
+	for _, reserved := range []bool{false, true} {
+		w := newWorld()
+		lost := w.gone(t, w.replica(t), alice)
+		w.store = storetest.NewMemory()
+		if reserved {
+			w.reserves(t, alice)
+		}
+		c, err := w.replica(t).Heal(t.Context(), alice, lost)
+		if err != nil || c.ID == lost.ID || c.Generation != 2 {
+			t.Errorf("reserved %t: got %+v, %v", reserved, c, err)
+		}
+	}
+}
+
+// A heal does not look at the row.
+func TestAnEditedRowIsNotHealed(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	s := w.replica(t)
+	lost := w.gone(t, s, alice)
+	row := w.record(t, alice)
+	row.Generation = 0
+	w.store.Put(row)
+	_, err := s.Heal(t.Context(), alice, lost)
+	if _, bad := errors.AsType[*customers.BadRecordError](err); !bad {
+		t.Errorf("got %v, want the row refused", err)
+	}
+	if got := w.record(t, alice); got != row {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// An active row without a key is named by nothing.
+func TestARowWithoutAKeyIsStillNamed(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	s := w.replica(t)
+	s.ensures(t, alice)
+	r := w.record(t, alice)
+	key := r.IdempotencyKey
+	r.CustomerID, r.IdempotencyKey = "cus_elsewhere", ""
+	w.store.Put(r)
+	_, err := s.Heal(t.Context(), alice, r.Customer())
+	if bad, ok := errors.AsType[*customers.BadRecordError](err); !ok || bad.Row != key {
+		t.Errorf("got %v", err)
+	}
+}

@@ -55,11 +55,11 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		byResult: map[result]prometheus.Counter{},
 		reservations: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "till_customer_reservations",
-			Help: "Owners whose customer is not known yet, by the age of the reservation, in the whole database.",
+			Help: "Owners whose customer is not known yet, by the age of the reservation, in the whole database for this Stripe account.",
 		}, []string{"age"}),
 		mappings: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "till_customer_mappings",
-			Help: "Owners who have a customer, in the whole database.",
+			Help: "Owners who have a customer, in the whole database for this Stripe account.",
 		}),
 		orphans: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "till_customer_orphans_total",

@@ -19,11 +19,11 @@ const tellDeadline = 3 * time.Second
 // refused the value, the next call tries again.
 func (s *Service) Tell(ctx context.Context, owner Owner, c Customer, p Profile) {
 	sent, news := c.Sent, Profile{}
-	if differs(p.Email, sent.Email) {
-		sent.Email, news.Email = fingerprint(p.Email), p.Email
+	if differs(owner, p.Email, sent.Email) {
+		sent.Email, news.Email = fingerprint(owner, p.Email), p.Email
 	}
-	if differs(p.Name, sent.Name) {
-		sent.Name, news.Name = fingerprint(p.Name), p.Name
+	if differs(owner, p.Name, sent.Name) {
+		sent.Name, news.Name = fingerprint(owner, p.Name), p.Name
 	}
 	if sent != c.Sent {
 		s.tellNews(ctx, owner, c, sent, news)
@@ -43,8 +43,8 @@ func (s *Service) tellNews(ctx context.Context, owner Owner, c Customer, sent Se
 }
 
 func (s *Service) tell(ctx context.Context, owner Owner, c Customer, sent Sent, news Profile) error {
-	err := s.stripe.UpdateProfile(ctx, c.ID, news)
-	if refused, ok := errors.AsType[refusedError](err); err != nil && (!ok || !refused.Refused()) {
+	err := s.update(ctx, c.ID, news)
+	if err != nil && !isRefused(err) {
 		return err
 	}
 	if noteErr := s.store.NoteSent(ctx, owner, c.ID, sent); noteErr != nil {
@@ -55,16 +55,39 @@ func (s *Service) tell(ctx context.Context, owner Owner, c Customer, sent Sent, 
 	return err
 }
 
+// update sends each value alone when Stripe refuses the two together: what is wrong
+// with the one is nothing against the other.
+func (s *Service) update(ctx context.Context, id string, news Profile) error {
+	err := s.stripe.UpdateProfile(ctx, id, news)
+	if !isRefused(err) || news.Email == "" || news.Name == "" {
+		return err
+	}
+	for _, alone := range []Profile{{Email: news.Email}, {Name: news.Name}} {
+		if aloneErr := s.stripe.UpdateProfile(ctx, id, alone); aloneErr != nil && !isRefused(aloneErr) {
+			return aloneErr
+		}
+	}
+	return err
+}
+
+func isRefused(err error) bool {
+	e, ok := errors.AsType[refusedError](err)
+	return ok && e.Refused()
+}
+
 // refusedError is an error that says Stripe read the call and will always refuse it.
 type refusedError interface {
 	error
 	Refused() bool
 }
 
-func differs(value, sent string) bool { return value != "" && fingerprint(value) != sent }
+func differs(owner Owner, value, sent string) bool {
+	return value != "" && fingerprint(owner, value) != sent
+}
 
-// fingerprint stands for a value that is nobody's business to keep.
-func fingerprint(value string) string {
-	sum := sha256.Sum256([]byte("till-profile-v1\x00" + value))
+// fingerprint stands for a value that is nobody's business to keep. Two owners with
+// one address do not have one fingerprint.
+func fingerprint(owner Owner, value string) string {
+	sum := sha256.Sum256([]byte("till-profile-v1\x00" + owner.Issuer + "\x00" + owner.Subject + "\x00" + value))
 	return hex.EncodeToString(sum[:16])
 }

@@ -74,10 +74,10 @@ func TestWhatWasSentIsKeptAsAFingerprint(t *testing.T) {
 	w := newWorld()
 	s, bob := w.replica(t), storetest.Owner("bob")
 	s.tells(t, alice, ada)
-	s.tells(t, bob, customers.Profile{Email: ada.Name, Name: ada.Email})
+	s.tells(t, bob, ada)
 	a, b := w.record(t, alice).Sent, w.record(t, bob).Sent
-	if a.Email == "" || a.Name == "" || a.Email == a.Name || a.Email != b.Name || a.Name != b.Email {
-		t.Errorf("got %+v and %+v, want a fingerprint for each value", a, b)
+	if a.Email == "" || a.Name == "" || a.Email == a.Name || a.Email == b.Email || a.Name == b.Name {
+		t.Errorf("got %+v and %+v, want a fingerprint for each value of each owner", a, b)
 	}
 	for _, part := range []string{"ada", "Ada", "example", "Lovelace"} {
 		if strings.Contains(fmt.Sprint(a), part) {
@@ -282,4 +282,48 @@ func TestTellingALostCustomerSpoilsNothing(t *testing.T) {
 	if got := w.stripe.toldTo[len(w.stripe.toldTo)-1]; got != c.ID {
 		t.Errorf("told %s, want %s", got, c.ID)
 	}
+}
+
+// A refused e-mail address takes the name with it.
+func TestARefusedAddressDoesNotTakeTheNameWithIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	s := w.replica(t)
+	w.stripe.tell = func(context.Context) error {
+		if p := w.stripe.told[len(w.stripe.told)-1]; p.Email != "" {
+			return upstream(problem.UpstreamError, &stripeError{text: "email_invalid", refused: true})
+		}
+		return nil
+	}
+	bad := customers.Profile{Email: "not an address", Name: "Ada"}
+	s.tells(t, alice, bad)
+	s.tells(t, alice, bad)
+	for _, p := range w.stripe.told {
+		if p == (customers.Profile{Name: "Ada"}) {
+			return
+		}
+	}
+	t.Errorf("the name was never told: %+v", w.stripe.told)
+}
+
+// What is tried alone may meet an outage; then nothing of it is known.
+func TestAnOutageAfterARefusalIsFollowedByAnotherTry(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	s := w.replica(t)
+	calls := 0
+	w.stripe.tell = func(context.Context) error {
+		if calls++; calls == 1 {
+			return upstream(problem.UpstreamError, &stripeError{text: "email_invalid", refused: true})
+		}
+		return upstream(problem.UpstreamError, errors.New("500"))
+	}
+	s.tells(t, alice, ada)
+	if r := w.record(t, alice); r.Sent != (customers.Sent{}) {
+		t.Errorf("got %+v, want nothing noted", r.Sent)
+	}
+	w.stripe.tell = nil
+	s.tells(t, alice, ada)
+	s.tells(t, alice, ada)
+	w.heard(t, ada, customers.Profile{Email: ada.Email}, ada)
 }

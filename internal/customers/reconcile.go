@@ -126,7 +126,7 @@ func (r *reconciler) compareRows(ctx context.Context) error {
 		}
 		for _, rec := range page {
 			after = rec.Owner
-			key := foundKey{rec.Owner.Issuer, rec.Owner.Kind, r.o.SubjectForm.Apply(rec.Owner.Subject)}
+			key := foundKey{rec.Owner.Issuer, rec.Owner.Kind, r.subject(rec)}
 			all, ok := r.found[key]
 			if !ok {
 				continue
@@ -140,6 +140,19 @@ func (r *reconciler) compareRows(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// subject is the row's subject as Stripe has it. What was frozen counts, if it is
+// the owner's: stripe.metadata_subject may have been another then.
+func (r *reconciler) subject(rec Record) string {
+	if frozen, err := frozenMetadata(rec.Params); err == nil {
+		for _, form := range []SubjectForm{SubjectPlain, SubjectSHA256} {
+			if s := form.Apply(rec.Owner.Subject); frozen["till_subject"] == s {
+				return s
+			}
+		}
+	}
+	return r.o.SubjectForm.Apply(rec.Owner.Subject)
 }
 
 // compare brings one row and what Stripe has of its owner together.

@@ -711,3 +711,17 @@ func TestAReconciliationWhileAServiceRuns(t *testing.T) {
 		}
 	}
 }
+
+// A row tells in which form its owner was written down, whatever is configured now.
+func TestAChangedFormOfSubjectsHidesNoRow(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	hashed := w.replicaOn(t, w.store, customers.Options{SubjectForm: customers.SubjectSHA256})
+	hashed.ensures(t, alice)
+	w.replica(t).ensures(t, storetest.Owner("bob"))
+	for _, form := range []customers.SubjectForm{customers.SubjectPlain, customers.SubjectSHA256} {
+		o := everything()
+		o.SubjectForm = form
+		reports(t, w.reconciles(t, o), customers.Report{Listed: 2, Ours: 2, Known: 2})
+	}
+}

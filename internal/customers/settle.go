@@ -201,10 +201,15 @@ func (s *Service) waitOut(ctx context.Context, d time.Duration, e effort) error 
 		return nil
 	}
 	return &problem.Error{
-		Code: problem.DependencyUnavailable, RetryAfter: d,
-		Err: errors.New("waiting until the last attempt has surely ended"),
+		Code: problem.DependencyUnavailable, RetryAfter: d, Err: quietError{d},
 	}
 }
+
+// quietError says that the last attempt may still be running for what is left.
+type quietError struct{ left time.Duration }
+
+// Error implements error.
+func (quietError) Error() string { return "waiting until the last attempt has surely ended" }
 
 // hasTimeFor reports whether after d enough of ctx's time is left for a call.
 func hasTimeFor(ctx context.Context, d time.Duration) bool {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
-
-	"till/internal/problem"
 )
 
 const (
@@ -66,12 +66,14 @@ func (s *Service) Sweep(ctx context.Context, account Account) error {
 	if err != nil {
 		return err
 	}
-	due, err := s.store.Due(ctx, account, now.Earliest.Add(-sweepAfter), sweepLimit)
+	s.sweeper.forget()
+	// Those who only pause must not be all that is read.
+	due, err := s.store.Due(ctx, account, now.Earliest.Add(-sweepAfter), sweepLimit+len(s.sweeper.failed))
 	if err != nil {
 		return err
 	}
 	s.countReserved(ctx, account, now)
-	s.sweeper.keep(due)
+	s.sweeper.order(due)
 	failures := 0
 	for _, rec := range due {
 		if failures == sweepFailures || ctx.Err() != nil {
@@ -80,7 +82,8 @@ func (s *Service) Sweep(ctx context.Context, account Account) error {
 		if s.sweeper.pauses(rec.Owner) {
 			continue
 		}
-		if err := s.sweepOne(ctx, rec); err != nil && s.sweeper.fail(ctx, s.o.Logger, rec, err) {
+		err := s.sweepOne(ctx, rec)
+		if err != nil && ctx.Err() == nil && s.sweeper.fail(ctx, s.o.Logger, rec, err) {
 			failures++
 		}
 	}
@@ -90,23 +93,30 @@ func (s *Service) Sweep(ctx context.Context, account Account) error {
 func (s *Service) sweepOne(ctx context.Context, rec Record) error {
 	ctx, cancel := context.WithTimeout(ctx, sweepDeadline)
 	defer cancel()
-	rec, result, err := s.settle(ctx, rec, ofSweeper)
+	got, result, err := s.settle(ctx, rec, ofSweeper)
 	if err != nil {
 		return err // and not counted: nobody was refused
 	}
-	_, err = s.resolved(rec, result, nil)
+	delete(s.sweeper.failed, rec.Owner)
+	_, err = s.resolved(got, result, nil)
 	return err
 }
 
-// keep forgets what is not due any more.
-func (w *sweeper) keep(due []Record) {
-	kept := map[Owner]failure{}
-	for _, rec := range due {
-		if f, ok := w.failed[rec.Owner]; ok {
-			kept[rec.Owner] = f
-		}
+// forget drops what has not failed for long. A record that is not due is not
+// forgotten yet: each attempt makes it young again.
+func (w *sweeper) forget() {
+	if w.failed == nil {
+		w.failed = map[Owner]failure{}
 	}
-	w.failed = kept
+	maps.DeleteFunc(w.failed, func(_ Owner, f failure) bool { return time.Since(f.notBefore) > complainEvery })
+}
+
+// order puts those first who have not failed, and then those whose turn it is:
+// what always fails must not keep the others from theirs.
+func (w *sweeper) order(due []Record) {
+	slices.SortStableFunc(due, func(a, b Record) int {
+		return w.failed[a.Owner].notBefore.Compare(w.failed[b.Owner].notBefore)
+	})
 }
 
 func (w *sweeper) pauses(o Owner) bool { return time.Now().Before(w.failed[o].notBefore) }
@@ -115,12 +125,12 @@ func (w *sweeper) pauses(o Owner) bool { return time.Now().Before(w.failed[o].no
 // one record.
 func (w *sweeper) fail(ctx context.Context, logger *slog.Logger, rec Record, err error) bool {
 	now, f := time.Now(), w.failed[rec.Owner]
-	f.pause = min(max(sweepEvery, 2*f.pause), maxSweepPause)
-	p, _ := errors.AsType[*problem.Error](err)
-	waiting := rec.KeySpent && p != nil && p.RetryAfter > 0 && p.RetryAfter <= settleAfter
-	if waiting {
-		f.notBefore = now.Add(p.RetryAfter)
+	quiet, isQuiet := errors.AsType[quietError](err)
+	waiting := isQuiet || isKeyInUse(err) // another replica is at it
+	if isQuiet {
+		f.notBefore = now.Add(quiet.left)
 	} else {
+		f.pause = min(max(sweepEvery, 2*f.pause), maxSweepPause)
 		f.notBefore = now.Add(f.pause)
 	}
 	if !waiting && now.Sub(f.said) >= complainEvery {

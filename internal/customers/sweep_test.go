@@ -668,3 +668,162 @@ func TestTheSweeperDoesNotWaitForAKeyInUse(t *testing.T) {
 		w.expect(t, 1, 0, 0)
 	})
 }
+
+// One spent key holds up everybody behind it for a minute.
+func TestAQuietMinuteHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := goingWorld()
+		all := owners(6)
+		var n int
+		w.stripe.create = func(context.Context) accident {
+			if n++; n <= 5 {
+				return failsFirst
+			}
+			return allWell
+		}
+		s := w.replica(t)
+		for _, o := range all[:5] {
+			s.fails(t, o, problem.UpstreamError)
+		}
+		time.Sleep(time.Second)
+		w.reserves(t, all[5])
+		begin := time.Now()
+		s.runs(t, known)
+		for w.settled(t, all[5]) == 0 && time.Since(begin) < time.Hour {
+			time.Sleep(time.Second)
+		}
+		if took := time.Since(begin); took > 30*time.Second {
+			t.Errorf("who was only reserved waits for %v behind five spent keys", took)
+		}
+		for w.settled(t, all...) < 6 && time.Since(begin) < time.Hour {
+			time.Sleep(time.Second)
+		}
+		if took := time.Since(begin); took > 3*time.Minute {
+			t.Errorf("all are settled after %v", took)
+		}
+	})
+}
+
+// Sends that fail are said each time, and their pauses do not grow.
+func TestAFailingSendIsSaidOnceAnHour(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, d := goingWorld(), &diary{}
+		w.reserves(t, alice)
+		w.stripe.create = func(context.Context) accident { return refusesForever }
+		s := w.replicaOn(t, w.store, customers.Options{Logger: d.logger()})
+		s.runs(t, known)
+		time.Sleep(59 * time.Minute)
+		synctest.Wait()
+		if got := d.lines("could not be settled"); got != 1 {
+			t.Errorf("said %d times within the hour", got)
+		}
+		creates, _, _ := w.stripe.calls()
+		t.Logf("%d calls in an hour", creates)
+		if creates > 59*60/30+10 {
+			t.Errorf("%d calls in an hour: the pauses do not grow", creates)
+		}
+	})
+}
+
+// A hundred bad rows are all that a pass reads.
+func TestAHundredBadRowsBlockNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := goingWorld()
+		all := owners(131)
+		w.badRows(t, all[:130]...)
+		time.Sleep(time.Second)
+		w.reserves(t, all[130])
+		w.replica(t).runs(t, known)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if w.settled(t, all[130]) != 1 {
+			t.Error("nobody is settled behind a hundred bad rows")
+		}
+	})
+}
+
+// Look-ups that fail for long are always in front.
+func TestLookUpsThatFailForLongStarveNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := goingWorld()
+		all := owners(31)
+		w.stripe.create = func(context.Context) accident { return failsFirst }
+		s := w.replica(t)
+		for _, o := range all[:30] {
+			s.fails(t, o, problem.UpstreamError)
+			s.fails(t, o, problem.DependencyUnavailable)
+		}
+		w.stripe.create = nil
+		w.stripe.list = func(context.Context) error { return upstream(problem.UpstreamError, errors.New("500")) }
+		time.Sleep(2 * time.Minute)
+		w.reserves(t, all[30])
+		s.runs(t, known)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if w.settled(t, all[30]) != 1 {
+			t.Error("who was only reserved starves behind look-ups that fail")
+		}
+	})
+}
+
+// To wait for the quiet minute is no failure: it ends no pass, and is not said.
+func TestWaitingIsNoFailure(t *testing.T) {
+	t.Parallel()
+	w, d := newWorld(), &diary{}
+	all := owners(8)
+	w.stripe.create = func(context.Context) accident { return failsFirst }
+	for _, o := range all[:5] {
+		w.replica(t).fails(t, o, problem.UpstreamError)
+	}
+	w.advance(time.Second)
+	w.stripe.create = nil
+	w.reserves(t, all[5:]...)
+	w.advance(20 * time.Second)
+	s := w.replicaOn(t, w.store, customers.Options{Logger: d.logger()})
+	s.sweeps(t)
+	w.expect(t, 5+5+3, 5, 3)
+	if w.settled(t, all...) != 3 || d.String() != "" {
+		t.Errorf("got %d settled, and %q", w.settled(t, all...), d)
+	}
+	for range 3 { // and nothing of it is asked before its time
+		w.advance(15*time.Second + time.Millisecond)
+		s.sweeps(t)
+		w.expect(t, 5+5+3, 5, 3)
+	}
+	if w.stripe.asked != 5 {
+		t.Errorf("asked for the time %d times, want once for each of the five", w.stripe.asked)
+	}
+	w.advance(15 * time.Second)
+	w.replica(t).sweeps(t)
+	if w.settled(t, all...) != 8 {
+		t.Errorf("got %d settled, want all", w.settled(t, all...))
+	}
+}
+
+// Replicas meet at the same rows all the time; that is nobody's failure.
+func TestSweepersThatMeetAreNoFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, d := goingWorld(), &diary{}
+		all := owners(20)
+		w.reserves(t, all...)
+		time.Sleep(16 * time.Second)
+		w.stripe.create = func(context.Context) accident { return answersLate }
+		w.stripe.delay = func() time.Duration { return time.Second }
+		for range 3 {
+			w.replicaOn(t, w.store, customers.Options{Logger: d.logger()}).runs(t, known)
+		}
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		if got := w.settled(t, all...); got != 20 || d.String() != "" {
+			t.Errorf("got %d settled, and %q", got, d)
+		}
+		if _, _, existing := w.stripe.calls(); existing != 20 {
+			t.Errorf("got %d customers", existing)
+		}
+	})
+}
