@@ -45,6 +45,7 @@ POSTGRES_THERE = { [ -n "$$TILL_TEST_DATABASE_URL" ] || command -v initdb >/dev/
 
 TORTURE ?= $(if $(filter true,$(CI)),short,full)
 TORTURE_TIMEOUT ?= 60m
+SEEDS ?= $(if $(filter true,$(CI)),10000,100000)
 
 FUZZTIME ?= $(if $(filter true,$(CI)),10s,60s)
 TEST_TIMEOUT ?= 5m
@@ -90,7 +91,9 @@ test: ## run all tests, with the race detector where a C compiler is present
 	@$(POSTGRES_THERE) || echo 'Left out, because PostgreSQL 15 and PgBouncer are not both here: all tests of the Postgres store. SQLite was tested.'
 
 .PHONY: torture
-torture: ## try to give an owner two customers; TORTURE=short or full, needs PostgreSQL
+torture: ## try to give an owner two customers; TORTURE=short or full, SEEDS=n, needs PostgreSQL
+	$(GO) test -count=1 -timeout $(TORTURE_TIMEOUT) ./internal/customers -v -run '^TestSimulation$$' -simulation.seeds $(SEEDS)
+	$(GO) test ./internal/customers -run '^$$' -bench 'Ensure' -benchmem
 	$(GO) test -tags torture -count=1 -timeout $(TORTURE_TIMEOUT) ./internal/torture -v -run '^TestTorture' -args -form=$(TORTURE)
 
 .PHONY: contract
