@@ -5,12 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"time"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite", without cgo
+	"modernc.org/sqlite" // also the driver "sqlite", without cgo
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // file is a database of SQLite.
@@ -24,13 +26,13 @@ type file struct {
 }
 
 func openSQLite(ctx context.Context, path string) (*file, error) {
-	reader, err := sql.Open("sqlite", dsn(path))
+	reader, err := sql.Open("sqlite", dsn(path, patience))
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	reader.SetMaxOpenConns(8)
 	reader.SetMaxIdleConns(8)
-	writer, err := sql.Open("sqlite", dsn(path))
+	writer, err := sql.Open("sqlite", dsn(path, glance))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the database: %w", err), reader.Close())
 	}
@@ -45,10 +47,18 @@ func openSQLite(ctx context.Context, path string) (*file, error) {
 	return f, nil
 }
 
-func dsn(path string) string {
+// SQLite itself looks for a lock every 100 ms in the end: a process whose writers
+// follow each other closely would starve the others. So ours looks more often.
+const (
+	patience   = 3 * time.Second
+	glance     = 20 * time.Millisecond
+	lookEvery  = 5 * time.Millisecond
+	lockWithin = 8 * time.Second // below the deadline of a request, which then says what it waited for
+)
+
+func dsn(path string, busy time.Duration) string {
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		// Well below the deadline of a request, which then says what it waited for.
-		"busy_timeout(3000)",
+		fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()),
 		"journal_mode(WAL)",
 		// FULL: a committed reservation survives a loss of power, which the
 		// guarantee rests on. WAL alone would allow NORMAL to lose the last ones.
@@ -64,7 +74,7 @@ func (f *file) exec(ctx context.Context, statement string, args ...any) (int64, 
 	if err := f.isInPlace(); err != nil {
 		return 0, err
 	}
-	res, err := f.writer.ExecContext(ctx, statement, args...)
+	res, err := f.write(ctx, statement, args)
 	if err != nil {
 		return 0, err
 	}
@@ -73,6 +83,40 @@ func (f *file) exec(ctx context.Context, statement string, args ...any) (int64, 
 		return 0, err
 	}
 	return res.RowsAffected()
+}
+
+// write waits for its turn, first in this process and then among them all.
+func (f *file) write(ctx context.Context, statement string, args []any) (res sql.Result, err error) {
+	var conn *sql.Conn
+	// Making a connection looks at the file too.
+	if err := untilFree(ctx, func() (err error) { conn, err = f.writer.Conn(ctx); return err }); err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close() }() // gives it back
+	// With the connection kept, nobody of this process comes in between.
+	err = untilFree(ctx, func() (err error) { res, err = conn.ExecContext(ctx, statement, args...); return err })
+	return res, err
+}
+
+// untilFree tries until another process's lock is gone, the time is over, or ctx.
+func untilFree(ctx context.Context, try func() error) error {
+	for end := time.Now().Add(lockWithin); ; {
+		err := try()
+		if !isBusy(err) || time.Now().After(end) {
+			return err
+		}
+		select {
+		case <-time.After(rand.N(lookEvery)): //nolint:gosec // jitter, not a secret
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// isBusy reports whether another process had the lock, and nothing was done.
+func isBusy(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // isInPlace holds the open file against the one that the next start would open.
@@ -108,7 +152,13 @@ func (f *file) query(ctx context.Context, each func(scan) error, query string, a
 // once on a new file, the losers see errors about objects that exist already:
 // they look again until nothing is left to do.
 func (f *file) migrate(ctx context.Context) error {
-	p, err := provider(f.writer, goose.DialectSQLite3, "sqlite")
+	db, err := sql.Open("sqlite", dsn(f.path, patience))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }() // nothing is left in it
+	db.SetMaxOpenConns(1)
+	p, err := provider(db, goose.DialectSQLite3, "sqlite")
 	if err != nil {
 		return err
 	}

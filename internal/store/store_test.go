@@ -54,11 +54,13 @@ func TestWhatTheGuaranteeRestsOnIsInForceOnEveryConnection(t *testing.T) {
 	t.Parallel()
 	s := open(t, newFile(t))
 	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "busy_timeout": "3000", "foreign_keys": "1"}
+	// Writers look for the lock themselves.
+	ofWriter := map[string]string{"journal_mode": "wal", "synchronous": "2", "busy_timeout": "20", "foreign_keys": "1"}
 	// Held open together, so that the pool has to make new ones; the writer has one.
 	for i := range 9 {
 		pool := s.DB()
 		if i == 8 {
-			pool = s.Writer()
+			pool, want = s.Writer(), ofWriter
 		}
 		conn, err := pool.Conn(t.Context())
 		if err != nil {
