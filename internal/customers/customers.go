@@ -190,9 +190,13 @@ func (s *Service) reserve(ctx context.Context, owner Owner) (Record, error) {
 	return s.store.Reserve(ctx, s.reservation(owner, 1, now))
 }
 
-// now is Stripe's time, asked for if nothing is known of it yet.
+// vague is when a moment is not known well enough: the clocks of this host differ
+// by more than a slow answer explains, as after a sleep.
+const vague = 15 * time.Second
+
+// now is Stripe's time, asked for if nothing, or too little, is known of it.
 func (s *Service) now(ctx context.Context) (Moment, error) {
-	if m, ok := s.stripe.Now(); ok {
+	if m, ok := s.stripe.Now(); ok && m.Latest.Sub(m.Earliest) <= vague {
 		return m, nil
 	}
 	return s.stripe.Time(ctx)
