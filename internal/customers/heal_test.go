@@ -493,7 +493,7 @@ func TestALossThatIsReservedAgainIsNotAdopted(t *testing.T) {
 	if c.Generation != 2 || w.record(t, alice).CustomerID != c.ID {
 		t.Errorf("got %+v", c)
 	}
-	w.expect(t, 2, 1, 2)
+	w.expect(t, 2, 2, 2)
 }
 
 func TestAHealEndsWithItsDeadline(t *testing.T) {

@@ -170,6 +170,10 @@ func (s *Service) lookUp(ctx context.Context, rec Record, now Moment, e effort) 
 	s.calling.Store(rec.Owner, true)
 	defer s.calling.Delete(rec.Owner)
 	id, err := s.orphan(ctx, rec, from, to, e.pages)
+	if end := now.Latest.Add(clockSlack); err == nil && id == "" && to.Before(now.Latest) {
+		// A database that was restored, or failed over, may have lost the last attempts.
+		id, err = s.orphan(ctx, rec, to, end, e.pages)
+	}
 	if err != nil {
 		return rec, resultFailed, err
 	}

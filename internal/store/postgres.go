@@ -33,6 +33,8 @@ type server struct {
 	// a statement_timeout, as PgBouncer does.
 	bare     atomic.Bool
 	migrated atomic.Bool
+	// free and answer are how long a caller waits for a connection, and for a statement.
+	free, answer time.Duration
 }
 
 var errNotMigrated = errors.New("the database was not reached yet, or is not up to date")
@@ -79,12 +81,12 @@ func (s *server) with(ctx context.Context, statement func(context.Context, *pgx.
 	if !s.migrated.Load() {
 		return errNotMigrated
 	}
-	conn, err := s.acquire(ctx, freeConnectionWithin)
+	conn, err := s.acquire(ctx, s.free)
 	if err != nil {
 		return err
 	}
 	defer release(conn)
-	limited, cancel := context.WithTimeout(ctx, answerWithin)
+	limited, cancel := context.WithTimeout(ctx, s.answer)
 	defer cancel()
 	err = statement(limited, conn.Conn())
 	if conn.Conn().IsClosed() && ctx.Err() == nil || isDemoted(err) {

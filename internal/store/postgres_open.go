@@ -18,7 +18,7 @@ func openPostgres(ctx context.Context, databaseURL string) (*server, error) {
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	s := new(server)
+	s := &server{free: freeConnectionWithin, answer: answerWithin}
 	tune(cfg, databaseURL)
 	cfg.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
 		if s.bare.Load() {

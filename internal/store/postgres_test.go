@@ -51,7 +51,12 @@ func runSuite(t *testing.T, newDatabase func(t *testing.T) (url string)) {
 			urls[t.Name()] = url
 		}
 		mu.Unlock()
-		return openMigrated(t, url)
+		parameters := "?"
+		if strings.Contains(url, "?") {
+			parameters = "&"
+		}
+		// Behind a pooler the parameter falls away, and with it the limit.
+		return openMigrated(t, url+parameters+"statement_timeout=60000").Patiently()
 	})
 }
 
