@@ -104,7 +104,9 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	}); err != nil {
 		return err
 	}
-	if s.verifier, err = auth.New(cfg.Auth.Issuers, auth.Options{Metrics: reg, Logger: s.logger}); err != nil {
+	if s.verifier, err = auth.New(cfg.Auth.Issuers, auth.Options{
+		Cookie: cfg.Auth.CookieName, Metrics: reg, Logger: s.logger,
+	}); err != nil {
 		return err
 	}
 	redirects, err := redirect.New(cfg.Redirects)

@@ -16,8 +16,11 @@ type algorithm struct {
 	method jwt.SigningMethod
 }
 
-// algorithms is all that is ever accepted: asymmetric signatures of RFC 7518 section 3.1
-// and RFC 8037 section 3.1. What is not in this table cannot be configured.
+// secretAlgorithm is the one for issuers that share a secret with us, and for no others.
+const secretAlgorithm = "HS256"
+
+// algorithms is all that is ever accepted: signatures of RFC 7518 section 3.1 and RFC 8037
+// section 3.1. What is not in this table cannot be configured.
 var algorithms = map[string]algorithm{
 	"RS256": {kindRSA, jwt.SigningMethodRS256},
 	"RS384": {kindRSA, jwt.SigningMethodRS384},
@@ -29,6 +32,8 @@ var algorithms = map[string]algorithm{
 	"ES384": {kindP384, jwt.SigningMethodES384},
 	"ES512": {kindP521, jwt.SigningMethodES512},
 	"EdDSA": {kindEd25519, jwt.SigningMethodEdDSA},
+
+	secretAlgorithm: {kindSecret, jwt.SigningMethodHS256},
 }
 
 // strictPSS returns m with the salt as long as the hash, as RFC 7518 section 3.5 demands;
@@ -41,4 +46,8 @@ func strictPSS(m *jwt.SigningMethodRSAPSS) *jwt.SigningMethodRSAPSS {
 	}
 }
 
-func algorithmNames() []string { return slices.Sorted(maps.Keys(algorithms)) }
+// publicAlgorithms are those whose keys may be published.
+func publicAlgorithms() []string {
+	names := slices.Sorted(maps.Keys(algorithms))
+	return slices.DeleteFunc(names, func(name string) bool { return name == secretAlgorithm })
+}

@@ -3,10 +3,10 @@ package auth
 import (
 	"errors"
 	"fmt"
-	"net/netip"
-	"net/url"
+	"maps"
+	"net/http"
+	"regexp"
 	"slices"
-	"strings"
 )
 
 // Check returns everything that is wrong with i by itself, each with the way to put it
@@ -14,7 +14,9 @@ import (
 func (i Issuer) Check() []error {
 	var problems []error
 	for _, check := range []func(Issuer) error{
-		checkIssuerURL, checkAudience, checkKeySource, checkAlgorithms, checkLifetime, checkOrg, checkProfile,
+		checkIssuerURL, checkAudience, checkParties, checkRequire, checkScopeNames, checkHeader,
+		checkKeySource, checkSecret, checkIntrospection, checkNetworks,
+		checkAlgorithms, checkLifetime, checkOrg, checkProfile, checkMachines,
 	} {
 		if err := check(i); err != nil {
 			problems = append(problems, fmt.Errorf("issuer %q: %w", i.Issuer, err))
@@ -37,8 +39,9 @@ func checkIssuerURL(i Issuer) error {
 }
 
 func checkAudience(i Issuer) error {
-	if len(i.Audience) == 0 {
-		return errors.New("audience is empty; list the value that the issuer puts into aud for this service")
+	if len(i.Audience) == 0 && len(i.AuthorizedParties) == 0 {
+		return errors.New("audience is empty; list the value that the issuer puts into aud for this service, " +
+			"or, if its tokens have no aud, authorized_parties")
 	}
 	if slices.Contains(i.Audience, "") {
 		return errors.New("audience contains an empty value; remove it")
@@ -46,67 +49,65 @@ func checkAudience(i Issuer) error {
 	return nil
 }
 
-func checkKeySource(i Issuer) error {
-	switch {
-	case len(i.StaticJWKS) > 0 && i.JWKSURL != "":
-		return errors.New("both a static key set and jwks_url are given; keep one")
-	case len(i.StaticJWKS) > 0:
-		return checkStaticKeys(i)
-	case i.JWKSURL != "":
-		return checkFetchURL("jwks_url", i.JWKSURL)
-	default:
-		return checkFetchURL("issuer", i.Issuer)
-	}
-}
-
-func checkStaticKeys(i Issuer) error {
-	set, err := parseKeySet(i.StaticJWKS, i.withDefaults().Algorithms)
-	if set.ignored[ignoredPrivate] > 0 {
-		return errors.New("the static key set contains private or symmetric key material; give the public keys only")
-	}
-	if err != nil {
-		return fmt.Errorf("the static key set %w", err)
+func checkParties(i Issuer) error {
+	if slices.Contains(i.AuthorizedParties, "") {
+		return errors.New("authorized_parties contains an empty value; remove it")
 	}
 	return nil
 }
 
-// checkFetchURL refuses addresses that the dialer would refuse for ever. A URL that
-// cannot be read is another check's to report when it is the issuer.
-func checkFetchURL(name, address string) error {
-	u, err := checkURL(address)
-	if err != nil && name == "issuer" {
+func checkRequire(i Issuer) error {
+	for _, name := range slices.Sorted(maps.Keys(i.Require)) {
+		if !validClaimName(name) {
+			return fmt.Errorf("require names %q, which is no claim; write a name, or a JSON Pointer such as /o/id", name)
+		}
+		if len(i.Require[name]) == 0 || slices.Contains(i.Require[name], "") {
+			return fmt.Errorf("require has no value, or an empty one, for %q; list those that are accepted", name)
+		}
+	}
+	return nil
+}
+
+// scopeToken is RFC 6749 section 3.3.
+var scopeToken = regexp.MustCompile(`^[!#-[\]-~]+$`)
+
+func checkScopeNames(i Issuer) error {
+	for _, scope := range i.Scopes {
+		if !scopeToken.MatchString(scope) {
+			return errors.New("scopes contains what is no scope; list each by itself, without spaces")
+		}
+	}
+	return nil
+}
+
+var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+
+// takenHeaders have a meaning of their own.
+var takenHeaders = []string{"Authorization", "Cookie", "Host", "Idempotency-Key", "Origin", "Proxy-Authorization", "X-Csrf"}
+
+func checkHeader(i Issuer) error {
+	if i.Header == "" {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("%s %w", name, err)
-	}
-	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && !ip.IsLoopback() && !publicAddress(ip) {
-		return fmt.Errorf("%s names a private address, to which no connection is made; use the issuer's public host name", name)
+	if !headerName.MatchString(i.Header) || slices.Contains(takenHeaders, http.CanonicalHeaderKey(i.Header)) {
+		return errors.New("header is not a header of a proxy's own; write such as X-Goog-IAP-JWT-Assertion")
 	}
 	return nil
-}
-
-// checkURL parses an absolute URL that may be trusted with keys: https, or http on this
-// machine; no userinfo, no fragment.
-func checkURL(address string) (*url.URL, error) {
-	u, err := url.Parse(address)
-	if err != nil || u.Hostname() == "" || u.Opaque != "" {
-		return nil, errors.New("is not an absolute URL; write it with https:// and a host")
-	}
-	here := u.Scheme == "http" && loopbackHost(u.Hostname())
-	if u.Scheme != "https" && !here {
-		return nil, errors.New("is not https; plain http is for loopback hosts only")
-	}
-	if u.User != nil || strings.Contains(address, "#") {
-		return nil, errors.New("has userinfo or a fragment; remove it")
-	}
-	return u, nil
 }
 
 func checkAlgorithms(i Issuer) error {
+	if !i.Secret.IsZero() {
+		if len(i.Algorithms) > 0 && !slices.Equal(i.Algorithms, []string{secretAlgorithm}) {
+			return errors.New("algorithms has more than HS256 beside secret_env; leave it out")
+		}
+		return nil
+	}
 	for _, name := range i.Algorithms {
+		if name == secretAlgorithm {
+			return errors.New("algorithms contains HS256 without secret_env; name the secret, or remove it")
+		}
 		if _, known := algorithms[name]; !known {
-			return fmt.Errorf("algorithms contains %q; use some of %v", name, algorithmNames())
+			return fmt.Errorf("algorithms contains %q; use some of %v", name, publicAlgorithms())
 		}
 	}
 	return nil
@@ -132,12 +133,27 @@ func checkOrg(i Issuer) error {
 	if slices.Contains(o.BillingRoles, "") {
 		return errors.New("org.billing_roles contains an empty role; remove it")
 	}
+	if !validClaimName(o.Claim) || !validClaimName(o.RoleClaim) {
+		return errors.New("org names what is no claim; write a name, or a JSON Pointer such as /o/id")
+	}
 	return nil
 }
 
 func checkProfile(i Issuer) error {
 	if i.Profile.EmailVerified != "" && i.Profile.Email == "" {
 		return errors.New("profile.email_verified is given without profile.email; give both or neither")
+	}
+	for _, name := range []string{i.Profile.Email, i.Profile.EmailVerified, i.Profile.Name} {
+		if name != "" && !validClaimName(name) {
+			return errors.New("profile names what is no claim; write a name, or a JSON Pointer such as /user_metadata/name")
+		}
+	}
+	return nil
+}
+
+func checkMachines(i Issuer) error {
+	if i.Machines.Claim != "" && !validClaimName(i.Machines.Claim) {
+		return errors.New("machines.claim is no claim; write a name, or a JSON Pointer such as /o/id")
 	}
 	return nil
 }

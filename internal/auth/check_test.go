@@ -51,7 +51,7 @@ func TestIssuerCheck(t *testing.T) {
 		}, []string{"no key that can be used"}},
 		{"static and not JSON", func(i *auth.Issuer) { i.JWKSURL, i.StaticJWKS = "", []byte("-----BEGIN PUBLIC KEY-----") }, []string{"is not a JWK set"}},
 		{"none", func(i *auth.Issuer) { i.Algorithms = []string{"RS256", "none"} }, []string{`algorithms contains "none"; use some of [ES256`}},
-		{"symmetric", func(i *auth.Issuer) { i.Algorithms = []string{"HS256"} }, []string{`"HS256"`}},
+		{"symmetric", func(i *auth.Issuer) { i.Algorithms = []string{"HS256"} }, []string{"HS256 without secret_env"}},
 		{"lower case", func(i *auth.Issuer) { i.Algorithms = []string{"rs256"} }, []string{`"rs256"`}},
 		{"lifetime", func(i *auth.Issuer) { i.MaxLifetime = -time.Second }, []string{"max_lifetime is negative"}},
 		{"half an organisation", func(i *auth.Issuer) { i.Org.Claim = "org_id" }, []string{"org is incomplete"}},

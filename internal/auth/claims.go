@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const (
@@ -44,6 +46,12 @@ func (c *claims) check(i Issuer, typ string, t clock) error {
 	if err := c.checkAudience(i.Audience); err != nil {
 		return err
 	}
+	if err := c.checkParty(i.AuthorizedParties); err != nil {
+		return err
+	}
+	if err := c.checkRequired(i.Require); err != nil {
+		return err
+	}
 	if err := c.checkTimes(i.MaxLifetime, typ, t); err != nil {
 		return err
 	}
@@ -64,15 +72,13 @@ func fitName(s string) bool {
 	return s != "" && len(s) <= maxName && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
-// checkAudience wants one of ours in aud, a string or an array of strings (RFC 7519
-// section 4.1.3).
+// checkAudience wants one of ours in aud, a string or an array of strings. Who has no name
+// of his own must refuse what is addressed to anybody (RFC 7519 section 4.1.3).
 func (c *claims) checkAudience(ours []string) error {
-	audiences, err := c.texts("aud", maxAudiences)
-	if c.object["aud"].Kind() == '"' {
-		var one string
-		one, _, err = c.text("aud")
-		audiences = []string{one}
+	if len(ours) == 0 && !c.has("aud") {
+		return nil
 	}
+	audiences, err := words(c.object["aud"], maxAudiences)
 	if err != nil {
 		return reject(Audience, "aud is not a string or an array of at most 100 strings")
 	}
@@ -80,6 +86,63 @@ func (c *claims) checkAudience(ours []string) error {
 		return reject(Audience, "aud does not name this service")
 	}
 	return nil
+}
+
+// clients returns whom the token was issued to: azp is OpenID Connect's name for it,
+// client_id that of RFC 9068.
+func (c *claims) clients() ([]string, error) {
+	var ids []string
+	for _, name := range []string{"azp", "client_id"} {
+		id, present, err := c.text(name)
+		if err != nil {
+			return nil, err
+		}
+		if present {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// checkParty wants every client that the token names to be one of ours, and one at least.
+func (c *claims) checkParty(ours []string) error {
+	if len(ours) == 0 {
+		return nil
+	}
+	ids, err := c.clients()
+	if err != nil || len(ids) == 0 {
+		return reject(Party, "neither azp nor client_id, or not a string")
+	}
+	for _, id := range ids {
+		if !slices.Contains(ours, id) {
+			return reject(Party, "azp or client_id is not an authorized party")
+		}
+	}
+	return nil
+}
+
+func (c *claims) checkRequired(required map[string][]string) error {
+	for name, allowed := range required {
+		value, present, err := c.at(name)
+		if err != nil || !present || !oneOf(value, allowed) {
+			return reject(Required, "a required claim is missing or has another value")
+		}
+	}
+	return nil
+}
+
+// maxWords bounds claims that are lists of roles, groups or scopes.
+const maxWords = 250
+
+// oneOf reports whether value is one of allowed, or a list of strings with one of them.
+func oneOf(value jsontext.Value, allowed []string) bool {
+	switch value.Kind() {
+	case '0', 't', 'f':
+		return slices.Contains(allowed, string(value))
+	default:
+		found, err := words(value, maxWords)
+		return err == nil && slices.ContainsFunc(found, func(w string) bool { return slices.Contains(allowed, w) })
+	}
 }
 
 // checkTimes judges exp, nbf and iat. The limit on the whole lifetime also catches an exp

@@ -15,23 +15,35 @@ import (
 
 var errBlocked = errors.New("the address is not public, and no connection is made to it")
 
-// loopbackHosts are the hosts on this machine that the configuration itself names.
-type loopbackHosts []string
+// reach is where one issuer's keys and answers may be fetched from, besides public
+// addresses. It is the issuer's own, so that no document of one can lead into the
+// networks of another.
+type reach struct {
+	// hosts are those on this machine that the configuration itself names.
+	hosts []string
+	// networks are the private ones that it lists.
+	networks []netip.Prefix
+}
 
-func (h loopbackHosts) contain(host string) bool { return slices.Contains(h, strings.ToLower(host)) }
-
-// configuredLoopback collects them.
-func configuredLoopback(issuers []Issuer) loopbackHosts {
-	var hosts loopbackHosts
-	for _, i := range issuers {
-		for _, address := range []string{i.Issuer, i.JWKSURL} {
-			if u, err := url.Parse(address); err == nil && loopbackHost(u.Hostname()) {
-				hosts = append(hosts, strings.ToLower(u.Hostname()))
-			}
+func (i Issuer) reach() reach {
+	r := reach{networks: i.PrivateNetworks}
+	for _, address := range []string{i.Issuer, i.JWKSURL, i.Introspection.URL} {
+		if u, err := url.Parse(address); err == nil && loopbackHost(u.Hostname()) {
+			r.hosts = append(r.hosts, strings.ToLower(u.Hostname()))
 		}
 	}
-	return hosts
+	return r
 }
+
+func (r reach) names(host string) bool { return slices.Contains(r.hosts, strings.ToLower(host)) }
+
+// allows reports whether ip may be connected to for a host that is not named.
+func (r reach) allows(ip netip.Addr) bool {
+	ip = ip.Unmap().WithZone("")
+	return publicAddress(ip) || slices.ContainsFunc(r.networks, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+const maxIdle = 16
 
 func loopbackHost(host string) bool {
 	if strings.EqualFold(host, "localhost") {
@@ -42,14 +54,16 @@ func loopbackHost(host string) bool {
 }
 
 // newClient returns the client that fetches keys: no proxy (it would connect for us,
-// unchecked), no idle connections (so that each fetch looks the name up and is checked
-// again), and no connection to an address that is not public, unless hosts has the name.
-func newClient(hosts loopbackHosts) *http.Client {
+// unchecked), and no connection to an address that r does not allow. Idle connections go
+// to addresses that were allowed, and are kept for idle: 0 closes each after its answer.
+func newClient(r reach, idle time.Duration) *http.Client {
 	return &http.Client{
 		Timeout: fetchTimeout,
 		Transport: &http.Transport{
-			DialContext:            hosts.dial,
-			DisableKeepAlives:      true,
+			DialContext:            r.dial,
+			DisableKeepAlives:      idle == 0,
+			IdleConnTimeout:        idle,
+			MaxIdleConnsPerHost:    maxIdle,
 			TLSHandshakeTimeout:    fetchTimeout,
 			MaxResponseHeaderBytes: 64 << 10,
 			ForceAttemptHTTP2:      true,
@@ -67,13 +81,13 @@ func withoutRedirects(c *http.Client) *http.Client {
 
 // dial connects like net.Dialer, and looks at each address after the name was resolved, so
 // that a name which changes its address between two look-ups gains nothing.
-func (h loopbackHosts) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (r reach) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
-	allowed := publicAddress
-	if h.contain(host) {
+	allowed := r.allows
+	if r.names(host) {
 		allowed = func(ip netip.Addr) bool { return ip.Unmap().IsLoopback() }
 	}
 	d := net.Dialer{

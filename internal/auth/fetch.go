@@ -28,7 +28,6 @@ type fetched struct {
 type fetcher struct {
 	client *http.Client
 	issuer Issuer
-	hosts  loopbackHosts
 }
 
 // fetch gets the key set, after discovery when the issuer has no JWKSURL. Errors wrap
@@ -77,23 +76,29 @@ func (f fetcher) discover(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: jwks_uri %w", errInvalid, err)
 	}
-	if loopbackHost(u.Hostname()) && !f.hosts.contain(u.Hostname()) {
+	if loopbackHost(u.Hostname()) && !f.issuer.reach().names(u.Hostname()) {
 		return "", fmt.Errorf("jwks_uri: %w", errBlocked)
 	}
 	return address, nil
 }
 
-// get reads one document, whole, within the limits of time and size, from exactly that
-// address.
+// get reads one document, whole, from exactly that address.
 func (f fetcher) get(ctx context.Context, address string) ([]byte, http.Header, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	request, err := http.NewRequest(http.MethodGet, address, nil) //nolint:noctx // read gives it one
 	if err != nil {
 		return nil, nil, err
 	}
+	return read(ctx, f.client, request, maxDocument)
+}
+
+// read returns the whole answer to request, within the limits of time and size. Errors
+// wrap errInvalid when there was an answer.
+func read(ctx context.Context, client *http.Client, request *http.Request, limit int64) ([]byte, http.Header, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	request = request.WithContext(ctx)
 	request.Header.Set("Accept", "application/json")
-	response, err := f.client.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -101,12 +106,12 @@ func (f fetcher) get(ctx context.Context, address string) ([]byte, http.Header, 
 	if response.StatusCode != http.StatusOK {
 		return nil, nil, fmt.Errorf("%w: status %d", errInvalid, response.StatusCode)
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxDocument+1))
+	body, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(body) > maxDocument {
-		return nil, nil, fmt.Errorf("%w: more than 1 MiB", errInvalid)
+	if int64(len(body)) > limit {
+		return nil, nil, fmt.Errorf("%w: more than %d bytes", errInvalid, limit)
 	}
 	return body, response.Header, nil
 }

@@ -14,14 +14,17 @@ const (
 	kindP384    keyKind = "P-384"
 	kindP521    keyKind = "P-521"
 	kindEd25519 keyKind = "Ed25519"
+	// kindSecret is configured and never read from a key set, so no set can bring one.
+	kindSecret keyKind = "secret"
 )
 
-// key is one public key of an issuer.
+// key is one key of an issuer.
 type key struct {
 	id        string // "": the JWK has no kid
 	kind      keyKind
 	algorithm string // "": any that fits the kind
 	public    interface{ Equal(crypto.PublicKey) bool }
+	secret    []byte // of kindSecret, in place of public
 }
 
 // fits reports whether k may check signatures of alg. The key decides, not the token
@@ -33,6 +36,9 @@ func (k key) fits(alg string) bool {
 
 // signed reports whether signature is k's over text; k must fit alg.
 func (k key) signed(alg, text string, signature []byte) bool {
+	if k.kind == kindSecret {
+		return algorithms[alg].method.Verify(text, signature, k.secret) == nil
+	}
 	return algorithms[alg].method.Verify(text, signature, k.public) == nil
 }
 
@@ -101,7 +107,7 @@ func purpose(o object) ignored {
 	if !o.has("key_ops") {
 		return ""
 	}
-	operations, err := o.texts("key_ops", maxKeyMembers)
+	operations, err := texts(o["key_ops"], maxKeyMembers)
 	if err != nil {
 		return ignoredMalformed
 	}

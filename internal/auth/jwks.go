@@ -17,7 +17,7 @@ const (
 // keySource is the keys of one issuer, as they are now.
 type keySource struct {
 	current atomic.Pointer[loadedSet]
-	refresh *refresher // nil: the keys are given once and for all
+	refresh *refresher // nil: the keys are given once and for all, or there are none
 }
 
 type loadedSet struct {

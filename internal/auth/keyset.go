@@ -20,6 +20,14 @@ var (
 type keySet struct {
 	keys    []key
 	ignored map[ignored]int
+	// shared is whether the only key is a secret shared with the issuer. Issuers name it
+	// by kids of their own, which say nothing, since there is no other.
+	shared bool
+}
+
+// secretSet is the set of an issuer that shares a secret with us.
+func secretSet(value string) keySet {
+	return keySet{shared: true, keys: []key{{kind: kindSecret, algorithm: secretAlgorithm, secret: []byte(value)}}}
 }
 
 // parseKeySet reads a JWK set (RFC 7517 section 5) and keeps the keys that fit one of the
@@ -141,7 +149,7 @@ func repeats(earlier []key, k key) bool {
 // find returns the key that h names: by kid, or, without one, the only key that fits the
 // algorithm. errUnknownKey is the one error that a newer set may not have.
 func (s keySet) find(h header) (key, error) {
-	if h.keyID == "" {
+	if h.keyID == "" || s.shared {
 		return s.only(h.algorithm)
 	}
 	named := false

@@ -14,7 +14,9 @@ type metrics struct {
 	rejections *prometheus.CounterVec
 	refreshes  *prometheus.CounterVec
 	keys       *prometheus.GaugeVec
-	registerer prometheus.Registerer
+	// introspections counts questions about opaque tokens.
+	introspections *prometheus.CounterVec
+	registerer     prometheus.Registerer
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
@@ -31,6 +33,10 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "till_jwks_keys",
 			Help: "Keys in each issuer's present set, by what became of them: duplicate or private above 0 needs a call to the issuer.",
 		}, []string{"issuer", "state"}),
+		introspections: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "till_introspections_total",
+			Help: "Questions to issuers about opaque tokens, by outcome: limited means that callers are turned away unjudged.",
+		}, []string{"outcome"}),
 		registerer: registerer,
 	}
 	for _, r := range Reasons() {
@@ -39,7 +45,13 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	for _, o := range outcomes() {
 		m.refreshes.WithLabelValues(string(o))
 	}
-	return m, errors.Join(registerer.Register(m.rejections), registerer.Register(m.refreshes), registerer.Register(m.keys))
+	for _, o := range askOutcomes() {
+		m.introspections.WithLabelValues(string(o))
+	}
+	return m, errors.Join(
+		registerer.Register(m.rejections), registerer.Register(m.refreshes),
+		registerer.Register(m.keys), registerer.Register(m.introspections),
+	)
 }
 
 // show publishes what became of the members of an issuer's set.

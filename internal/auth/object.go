@@ -66,10 +66,10 @@ func unquote(raw jsontext.Value) (string, error) {
 	return string(text), nil
 }
 
-// texts returns an array of at most limit strings.
-func (o object) texts(name string, limit int) ([]string, error) {
+// texts reads an array of at most limit strings.
+func texts(value jsontext.Value, limit int) ([]string, error) {
 	var raw []jsontext.Value
-	if o[name].Kind() != '[' || json.Unmarshal(o[name], &raw) != nil || len(raw) > limit {
+	if value.Kind() != '[' || json.Unmarshal(value, &raw) != nil || len(raw) > limit {
 		return nil, errNotText
 	}
 	texts := make([]string, len(raw))

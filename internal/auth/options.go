@@ -16,9 +16,12 @@ const (
 
 // Options is what a Verifier needs besides its issuers.
 type Options struct {
-	// Client fetches keys. Nil: one of our own, which connects to public addresses and to
-	// the loopback hosts in the issuers' configuration only. Limits of time and size hold
-	// and redirects are refused with any client.
+	// Cookie is the name of the cookie that may carry a token. "": none may.
+	Cookie string
+	// Client fetches keys and asks about opaque tokens. Nil: one of our own for each
+	// issuer, which connects to public addresses, to the issuer's PrivateNetworks and to
+	// the loopback hosts in its configuration only. Limits of time and size hold and
+	// redirects are refused with any client.
 	Client *http.Client
 	// Now is the clock that tokens are judged by. Nil: time.Now.
 	Now func() time.Time
@@ -41,11 +44,7 @@ func (o Options) check() error {
 	return errors.Join(problems...)
 }
 
-func (o Options) withDefaults(hosts loopbackHosts) Options {
-	if o.Client == nil {
-		o.Client = newClient(hosts)
-	}
-	o.Client = withoutRedirects(o.Client)
+func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -56,4 +55,12 @@ func (o Options) withDefaults(hosts loopbackHosts) Options {
 		o.Leeway = defaultLeeway
 	}
 	return o
+}
+
+// client returns what to fetch with for an issuer; see newClient for idle.
+func (o Options) client(r reach, idle time.Duration) *http.Client {
+	if o.Client == nil {
+		return withoutRedirects(newClient(r, idle))
+	}
+	return withoutRedirects(o.Client)
 }

@@ -14,6 +14,12 @@ type Principal struct {
 	Email, Name string
 	// ExpiresAt is the token's exp.
 	ExpiresAt time.Time
+	// Machine is whether a client speaks for itself, which its issuer must allow.
+	Machine bool
+	// Ambient is whether the credential was not in Authorization but came by itself: in a
+	// cookie, or in a header that a proxy adds. A page of anybody's can cause such a
+	// request, so it needs a proof of its own before it may change anything.
+	Ambient bool
 }
 
 // Membership is the organisation in a token and the caller's part in it.

@@ -72,7 +72,11 @@ func TestPrincipal(t *testing.T) {
 		{"A167", org, profile, `"org_id":"acme","org_role":"viewer"`, member("acme", "viewer", false)},
 		{"role in another case", org, profile, `"org_id":"acme","org_role":"Owner"`, member("acme", "Owner", false)},
 		{"no role", org, profile, `"org_id":"acme"`, member("acme", "", false)},
-		{"role not text", org, profile, `"org_id":"acme","org_role":["owner"]`, member("acme", "", false)},
+		{"role not text", org, profile, `"org_id":"acme","org_role":{"owner":true}`, member("acme", "", false)},
+		{"roles", org, profile, `"org_id":"acme","org_role":["viewer","billing"]`, member("acme", "billing", true)},
+		{"roles that may not bill", org, profile, `"org_id":"acme","org_role":["viewer","dev"]`, member("acme", "viewer", false)},
+		{"a role that is no text", org, profile, `"org_id":"acme","org_role":["owner",1]`, member("acme", "", false)},
+		{"no roles", org, profile, `"org_id":"acme","org_role":[]`, member("acme", "", false)},
 		{"role without organisation", org, profile, `"org_role":"owner"`, alice},
 		{"organisation of 255 bytes", org, profile, `"org_id":"` + strings.Repeat("a", 255) + `"`, member(strings.Repeat("a", 255), "", false)},
 	}

@@ -5,24 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
-	"time"
 
 	"till/internal/problem"
 )
 
 // Verifier judges credentials. It is safe for concurrent use.
 type Verifier struct {
-	trusted map[string]*trust // by the exact iss
-	now     func() time.Time
-	leeway  time.Duration
-	metrics *metrics
+	trusted  map[string]*trust // by the exact iss
+	asked    *introspector     // about opaque tokens; nil: there are none
+	carriers carriers
+	clock    func() clock
+	metrics  *metrics
 }
 
 // trust is one issuer with its keys. Keys are never looked for across issuers.
 type trust struct {
 	Issuer
-	keys *keySource
+	keys *keySource // nil: the issuer makes opaque tokens only
 }
 
 // New returns a Verifier for issuers. The error joins every problem of every issuer.
@@ -31,18 +32,19 @@ func New(issuers []Issuer, o Options) (*Verifier, error) {
 	if err := errors.Join(o.check(), checkAll(issuers)); err != nil {
 		return nil, err
 	}
-	o = o.withDefaults(configuredLoopback(issuers))
+	o = o.withDefaults()
 	m, err := newMetrics(o.Metrics)
 	if err != nil {
 		return nil, fmt.Errorf("registering metrics: %w", err)
 	}
-	v := &Verifier{trusted: map[string]*trust{}, now: o.Now, leeway: o.Leeway, metrics: m}
+	v := &Verifier{
+		trusted: map[string]*trust{}, carriers: carriers{cookie: o.Cookie}, metrics: m,
+		clock: func() clock { return clock{now: o.Now(), leeway: o.Leeway} },
+	}
 	for _, i := range issuers {
-		t, err := newTrust(i.withDefaults(), o, configuredLoopback(issuers), m)
-		if err != nil {
+		if err := v.trust(i.withDefaults(), o); err != nil {
 			return nil, fmt.Errorf("issuer %q: %w", i.Issuer, err)
 		}
-		v.trusted[i.Issuer] = t
 	}
 	return v, nil
 }
@@ -53,52 +55,88 @@ func checkAll(issuers []Issuer) error {
 		return errors.New("no issuer is trusted; give at least one")
 	}
 	var problems []error
-	seen := map[string]bool{}
+	seen, asked := map[string]bool{}, 0
 	for _, i := range issuers {
 		problems = append(problems, i.Check()...)
 		if seen[i.Issuer] {
 			problems = append(problems, fmt.Errorf("issuer %q is given twice; keep one", i.Issuer))
 		}
 		seen[i.Issuer] = true
+		if i.Introspection.URL != "" {
+			asked++
+		}
+	}
+	if asked > 1 {
+		// An opaque token says nothing of where it comes from, and must not be shown around.
+		problems = append(problems, errors.New("two issuers have introspection; keep one"))
 	}
 	return errors.Join(problems...)
 }
 
-func newTrust(i Issuer, o Options, hosts loopbackHosts, m *metrics) (*trust, error) {
-	t := &trust{Issuer: i, keys: &keySource{}}
-	if len(i.StaticJWKS) > 0 {
+// trust adds an issuer.
+func (v *Verifier) trust(i Issuer, o Options) (err error) {
+	t := &trust{Issuer: i}
+	v.trusted[i.Issuer] = t
+	if i.Header != "" && !slices.Contains(v.carriers.headers, i.Header) {
+		v.carriers.headers = append(v.carriers.headers, i.Header)
+	}
+	if i.Introspection.URL != "" {
+		if v.asked, err = newIntrospector(i, o, v.clock, v.metrics); err != nil {
+			return err
+		}
+	}
+	t.keys, err = newKeySource(i, o, v.metrics)
+	return err
+}
+
+// newKeySource returns where an issuer's keys come from; nil when it has none.
+func newKeySource(i Issuer, o Options, m *metrics) (*keySource, error) {
+	s := &keySource{}
+	switch {
+	case !i.Secret.IsZero():
+		s.replace(secretSet(i.Secret.Reveal()))
+		return s, nil
+	case len(i.StaticJWKS) > 0:
 		set, err := parseKeySet(i.StaticJWKS, i.Algorithms)
 		if err != nil {
 			return nil, err
 		}
-		t.keys.replace(set)
+		s.replace(set)
 		m.show(i.Issuer, set)
-		return t, nil
+		return s, nil
+	case i.JWKSURL == "" && !i.discovers():
+		return nil, nil
+	default:
+		s.refresh = &refresher{
+			issuer: i.Issuer, keys: s, metrics: m, log: o.Logger, wake: make(chan struct{}, 1),
+			fetch: fetcher{client: o.client(i.reach(), 0), issuer: i}.fetch,
+		}
+		return s, m.watchAge(i.Issuer, s)
 	}
-	t.keys.refresh = &refresher{
-		issuer: i.Issuer, keys: t.keys, metrics: m, log: o.Logger, wake: make(chan struct{}, 1),
-		fetch: fetcher{client: o.Client, issuer: i, hosts: hosts}.fetch,
-	}
-	return t, m.watchAge(i.Issuer, t.keys)
 }
 
 // Run keeps the key sets fresh until ctx ends; it returns nil then, with every fetch ended.
 func (v *Verifier) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	for _, t := range v.trusted {
-		if r := t.keys.refresh; r != nil {
-			running.Go(func() { r.run(ctx) })
+		if t.keys == nil || t.keys.refresh == nil {
+			continue
 		}
+		r := t.keys.refresh
+		running.Go(func() { r.run(ctx) })
 	}
 	<-ctx.Done()
 	running.Wait()
 	return nil
 }
 
-// Ready reports whether some issuer has keys to judge with. Tokens of the others
-// are answered with DependencyUnavailable meanwhile.
+// Ready reports whether some issuer has keys to judge with, or can be asked. Tokens of the
+// others are answered with DependencyUnavailable meanwhile.
 func (v *Verifier) Ready() bool {
 	for _, t := range v.trusted {
+		if t.keys == nil {
+			return true
+		}
 		if _, ok := t.keys.usable(); ok {
 			return true
 		}
@@ -106,21 +144,28 @@ func (v *Verifier) Ready() bool {
 	return false
 }
 
-// Authenticate says who sent r, from its Authorization header. Errors are *problem.Error:
-// Unauthenticated with a *Rejection as its cause; MalformedRequest for two Authorization
-// lines; Forbidden for an organisation that cannot be read; DependencyUnavailable when the
-// issuer's keys cannot be had, so that the token was not judged.
+// Authenticate says who sent r, by the first that there is of Authorization, a proxy's
+// header and the cookie. Errors are *problem.Error: Unauthenticated, or Forbidden for a
+// genuine token that is not enough, with a *Rejection as their cause; MalformedRequest for
+// two lines where one must be; DependencyUnavailable or Overloaded when the token was not
+// judged, since the issuer's keys or its answer could not be had.
 func (v *Verifier) Authenticate(r *http.Request) (Principal, error) {
-	token, err := bearer(r)
+	c, err := v.carriers.credential(r)
 	if err != nil {
 		return Principal{}, v.refused(err)
 	}
-	return v.Verify(r.Context(), token)
+	p, err := v.judge(r.Context(), c)
+	if err != nil {
+		return Principal{}, v.refused(err)
+	}
+	p.Ambient = c.ambient
+	return p, nil
 }
 
-// Verify says whom a token speaks for. Errors are those of Authenticate.
+// Verify says whom a token speaks for that was in Authorization. Errors are those of
+// Authenticate.
 func (v *Verifier) Verify(ctx context.Context, token string) (Principal, error) {
-	p, err := v.judge(ctx, token)
+	p, err := v.judge(ctx, credential{token: token})
 	if err != nil {
 		return Principal{}, v.refused(err)
 	}
@@ -134,13 +179,22 @@ func (v *Verifier) refused(err error) error {
 		return err
 	}
 	v.metrics.rejections.WithLabelValues(string(r.Reason)).Inc()
-	return problem.New(problem.Unauthenticated, r)
+	return problem.New(r.code(), r)
 }
 
-// judge applies the policy, the cheap parts first. Up to the signature nothing of the
+// judge asks the issuer about a token that is opaque, when there is one to ask and its
+// tokens come this way, and looks at the token itself otherwise.
+func (v *Verifier) judge(ctx context.Context, c credential) (Principal, error) {
+	if v.asked != nil && v.asked.issuer.Header == c.header && opaque(c.token) {
+		return v.asked.judge(ctx, c.token)
+	}
+	return v.judgeJWT(ctx, c)
+}
+
+// judgeJWT applies the policy, the cheap parts first. Up to the signature nothing of the
 // token is believed; what is read before it can only lead to a refusal, or to a key.
-func (v *Verifier) judge(ctx context.Context, token string) (Principal, error) {
-	jws, err := parseCompact(token)
+func (v *Verifier) judgeJWT(ctx context.Context, from credential) (Principal, error) {
+	jws, err := parseCompact(from.token)
 	if err != nil {
 		return Principal{}, err
 	}
@@ -153,13 +207,13 @@ func (v *Verifier) judge(ctx context.Context, token string) (Principal, error) {
 		return Principal{}, err
 	}
 	t, trusted := v.trusted[c.issuer]
-	if !trusted {
-		return Principal{}, reject(Issued, "iss is not an issuer we trust")
+	if !trusted || t.Header != from.header {
+		return Principal{}, reject(Issued, "iss is not an issuer we trust in this place")
 	}
 	if err := t.accepts(h); err != nil {
 		return Principal{}, err
 	}
-	if err := c.check(t.Issuer, h.typ, clock{now: v.now(), leeway: v.leeway}); err != nil {
+	if err := c.check(t.Issuer, h.typ, v.clock()); err != nil {
 		return Principal{}, err
 	}
 	if err := t.checkSignature(ctx, h, jws); err != nil {
@@ -170,6 +224,9 @@ func (v *Verifier) judge(ctx context.Context, token string) (Principal, error) {
 
 // checkSignature finds the key that h names among this issuer's and asks it.
 func (t *trust) checkSignature(ctx context.Context, h header, jws compact) error {
+	if t.keys == nil {
+		return reject(UnknownKey, "the issuer makes opaque tokens only")
+	}
 	k, err := t.keys.find(ctx, h)
 	if err != nil {
 		return err

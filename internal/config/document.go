@@ -36,18 +36,29 @@ type authSection struct {
 }
 
 type cookieSection struct {
-	Name string `yaml:"name" help:"name of the cookie that may carry a token; not acted upon in this version"`
+	Name string `yaml:"name" help:"name of the cookie that may carry a token; __Host-… or __Secure-…"`
 }
 
 type issuerBody struct {
-	Issuer      string        `yaml:"issuer"`
-	Audience    []string      `yaml:"audience"`
-	JWKSURL     string        `yaml:"jwks_url"`
-	JWKSFile    string        `yaml:"jwks_file"`
-	Algorithms  []string      `yaml:"algorithms"`
-	Types       []string      `yaml:"types"`
-	MaxLifetime time.Duration `yaml:"max_lifetime"`
-	Org         struct {
+	Issuer            string              `yaml:"issuer"`
+	Audience          []string            `yaml:"audience"`
+	AuthorizedParties []string            `yaml:"authorized_parties"`
+	Require           map[string][]string `yaml:"require"`
+	Scopes            []string            `yaml:"scopes"`
+	Header            string              `yaml:"header"`
+	JWKSURL           string              `yaml:"jwks_url"`
+	JWKSFile          string              `yaml:"jwks_file"`
+	SecretEnv         string              `yaml:"secret_env"`
+	Introspection     introspectionBody   `yaml:"introspection"`
+	PrivateNetworks   []string            `yaml:"private_networks"`
+	Algorithms        []string            `yaml:"algorithms"`
+	Types             []string            `yaml:"types"`
+	MaxLifetime       time.Duration       `yaml:"max_lifetime"`
+	Machines          struct {
+		Allow bool   `yaml:"allow"`
+		Claim string `yaml:"claim"`
+	} `yaml:"machines"`
+	Org struct {
 		Claim        string   `yaml:"claim"`
 		RoleClaim    string   `yaml:"role_claim"`
 		BillingRoles []string `yaml:"billing_roles"`
@@ -57,6 +68,12 @@ type issuerBody struct {
 		EmailVerified string `yaml:"email_verified"`
 		Name          string `yaml:"name"`
 	} `yaml:"profile"`
+}
+
+type introspectionBody struct {
+	URL       string `yaml:"url"`
+	ClientID  string `yaml:"client_id"`
+	SecretEnv string `yaml:"secret_env"`
 }
 
 type stripeSection struct {

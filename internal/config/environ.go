@@ -63,6 +63,9 @@ func (l *loader) warnUnknown() {
 			lists[f.Env] = f.Path
 		}
 	}
+	for _, name := range l.namedSecrets() {
+		names[name], names[name+"_FILE"] = true, true
+	}
 	maps.DeleteFunc(names, func(_ string, scalar bool) bool { return !scalar })
 	for _, name := range slices.Sorted(maps.Keys(l.environ)) {
 		if names[name] || !strings.HasPrefix(name, "TILL_") || kubernetes.MatchString(name) {

@@ -95,7 +95,7 @@ func TestTheDesign(t *testing.T) {
 		}
 	}
 	wantKeys := []string{
-		"auth.cookie", "limits.owner_writes_per_minute", "limits.address_per_minute",
+		"limits.owner_writes_per_minute", "limits.address_per_minute",
 		"redirects.apps", "portals.default.flows",
 	}
 	if diff := cmp.Diff(wantKeys, keys); diff != "" {
