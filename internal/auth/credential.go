@@ -80,7 +80,8 @@ func cookie(lines []string, name string) (string, error) {
 	found := false
 	for _, line := range lines {
 		for pair := range strings.SplitSeq(line, ";") {
-			key, text, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
+			// Only what stands between two cookies is not theirs.
+			key, text, _ := strings.Cut(strings.TrimLeft(pair, " "), "=")
 			if key != name {
 				continue
 			}

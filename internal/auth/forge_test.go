@@ -10,13 +10,15 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	_ "crypto/sha512"
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -89,6 +91,8 @@ func signers() map[string]signer {
 		"hmac-jwk":  hs([]byte(rsaJWK("rsa", &k.rsa.PublicKey, ""))),
 		"hmac-n":    hs(k.rsa.N.Bytes()),
 		"hmac-none": hs(nil),
+		"secret":    hs([]byte(sharedSecret)),
+		"secret384": hs384([]byte(sharedSecret)),
 		"nothing":   func(string) []byte { return nil },
 	}
 }
@@ -129,6 +133,14 @@ func flipped(k *ecdsa.PrivateKey) signer {
 func hs(secret []byte) signer {
 	return func(text string) []byte {
 		m := hmac.New(sha256.New, secret)
+		m.Write([]byte(text))
+		return m.Sum(nil)
+	}
+}
+
+func hs384(secret []byte) signer {
+	return func(text string) []byte {
+		m := hmac.New(sha512.New384, secret)
 		m.Write([]byte(text))
 		return m.Sum(nil)
 	}
@@ -178,11 +190,25 @@ func edited(base, edit string) string {
 	return "{" + strings.Join(append(members, add...), ",") + "}"
 }
 
-// unescape undoes \x00 and the like; JSON's own \u escapes are left alone.
+var repetition = regexp.MustCompile(`\{\{(.+?)\*(\d+)\}\}`)
+
+// unescape undoes \x00 and the like, and writes {{text*9}} out, {{members*9}} as so many
+// members of an object; JSON's own \u escapes are left alone.
 func unescape(s string) string {
+	s = repetition.ReplaceAllStringFunc(s, func(found string) string {
+		part := repetition.FindStringSubmatch(found)
+		if part[1] == "members" {
+			return manyMembers(must(strconv.Atoi(part[2])))
+		}
+		return strings.Repeat(part[1], must(strconv.Atoi(part[2])))
+	})
 	var out strings.Builder
 	for n := 0; n < len(s); n++ {
 		var c byte
+		if s[n] != '\\' {
+			out.WriteByte(s[n])
+			continue
+		}
 		if _, err := fmt.Sscanf(s[n:], `\x%02x`, &c); err == nil {
 			out.WriteByte(c)
 			n += len(`\x00`) - 1

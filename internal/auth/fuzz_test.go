@@ -1,36 +1,89 @@
 package auth_test
 
 import (
-	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"till/internal/auth"
-	"till/internal/problem"
 )
 
+// everyPolicy returns a Verifier of the catalogue's issuers, whose keys are given.
+func everyPolicy(t testing.TB) *auth.Verifier {
+	t.Helper()
+	issuers := catalogueIssuers()
+	for n, i := range issuers {
+		if i.Secret.IsZero() {
+			issuers[n].JWKSURL, issuers[n].StaticJWKS = "", allKeys()
+		}
+	}
+	v, err := auth.New(issuers, auth.Options{
+		Cookie: cookieName, Metrics: prometheus.NewRegistry(), Now: func() time.Time { return time.Unix(now, 0) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func onTheList(err error) bool { return slices.Contains(auth.Reasons(), auth.Reason(reasonOf(err))) }
+
 // FuzzVerify: whatever comes, the answer is a principal or a refusal on the list, and what
-// is accepted is accepted by go-jose too.
+// is accepted is accepted by two other libraries too.
 func FuzzVerify(f *testing.F) {
 	for _, row := range tokenRows(f) {
-		f.Add(forge(edited(baseHeader, row.header), edited(baseClaims, row.claims), signers()[row.signer]))
+		f.Add(row.token(f))
 	}
-	v, _ := static(f, auth.Issuer{})
-	known := map[auth.Reason]bool{}
-	for _, reason := range auth.Reasons() {
-		known[reason] = true
+	for _, row := range rows(f, compactLines, 3) {
+		f.Add(unescape(strings.ReplaceAll(row[2], "$REST", "9")))
 	}
+	v := everyPolicy(f)
 	f.Fuzz(func(t *testing.T, token string) {
 		p, err := v.Verify(t.Context(), token)
-		if err == nil {
-			secondOpinion(t, "fuzz", token, p)
+		switch {
+		case err == nil:
+			otherOpinions(t, "fuzz", token, p)
+		case !onTheList(err):
+			t.Errorf("not a refusal on the list: %v", err)
+		}
+	})
+}
+
+// FuzzCookie: a cookie that we take is the only one of its name to net/http too, and has
+// the same value there.
+func FuzzCookie(f *testing.F) {
+	for _, row := range rows(f, requestLines, 3) {
+		if line, found := strings.CutPrefix(row[2], "Cookie: "); found {
+			f.Add(unescape(line), "")
+			f.Add("", unescape(line))
+		}
+	}
+	v, _ := staticOf(f, auth.Issuer{}, auth.Options{Cookie: cookieName})
+	good := genuine(`"alg":"EdDSA","kid":"ed"`, "", "ed")
+	f.Fuzz(func(t *testing.T, first, second string) {
+		if strings.Count(first+second, ";") > 1000 {
+			return // net/http reads no cookies from there on
+		}
+		h := http.Header{}
+		for _, line := range []string{first, second} {
+			if line != "" {
+				h.Add("Cookie", strings.ReplaceAll(line, "$GOOD", good))
+			}
+		}
+		r := requestWith(t, h)
+		p, err := v.Authenticate(r)
+		if err != nil {
+			if !onTheList(err) {
+				t.Errorf("not a refusal on the list: %v", err)
+			}
 			return
 		}
-		coded, isProblem := errors.AsType[*problem.Error](err)
-		rejection, isRejection := errors.AsType[*auth.Rejection](err)
-		if !isProblem || coded.Code != problem.Unauthenticated || !isRejection || !known[rejection.Reason] {
-			t.Errorf("not a refusal on the list: %v", err)
+		if same := r.CookiesNamed(cookieName); !p.Ambient || len(same) != 1 || same[0].Value != good {
+			t.Errorf("taken from %q, where net/http sees %v", h, same)
 		}
 	})
 }
@@ -41,7 +94,7 @@ func FuzzClaims(f *testing.F) {
 	for _, row := range tokenRows(f) {
 		f.Add(edited(baseHeader, row.header), edited(baseClaims, row.claims))
 	}
-	v, _ := static(f, auth.Issuer{})
+	v := everyPolicy(f)
 	sign := signers()["ed"] // which always signs alike, as the fuzzer needs it
 	f.Fuzz(func(t *testing.T, header, claims string) {
 		header = strings.NewReplacer("RS256", "EdDSA", `"rsa"`, `"ed"`).Replace(header)
@@ -57,7 +110,7 @@ func FuzzClaims(f *testing.F) {
 		if slices.ContainsFunc(names(header), func(name string) bool { return name != "alg" && name != "kid" && name != "typ" }) {
 			return
 		}
-		secondOpinion(t, "fuzz", token, p)
+		otherOpinions(t, "fuzz", token, p)
 	})
 }
 

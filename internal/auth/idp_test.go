@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"till/internal/auth"
+	"till/internal/secret"
 )
 
 // network is the internet of a test: hosts with key sets, reached without sockets, so that
@@ -87,6 +88,7 @@ func start(t testing.TB, n *network, issuers ...auth.Issuer) *service {
 	s := &service{registry: prometheus.NewRegistry(), network: n, ended: make(chan error, 1)}
 	var err error
 	s.Verifier, err = auth.New(issuers, auth.Options{
+		Cookie:  cookieName,
 		Client:  &http.Client{Transport: n},
 		Now:     func() time.Time { return time.Unix(now, 0).Add(time.Since(began)) },
 		Metrics: s.registry,
@@ -149,15 +151,40 @@ func (s *service) series(t testing.TB) map[string]float64 {
 	return all
 }
 
-// The issuers of the hostile catalogue.
+// sharedSecret is that of the issuer which signs with HS256.
+const sharedSecret = "a secret of more than thirty-two bytes"
+
+// The issuers of the hostile catalogue: each has one policy that the others have not.
 func catalogueIssuers() []auth.Issuer {
 	every := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+	roles := []string{"owner", "billing"}
+	at := func(name string, i auth.Issuer) auth.Issuer {
+		i.Issuer, i.JWKSURL = "https://"+name+".example.com", "https://id.example.com/jwks"
+		if i.AuthorizedParties == nil {
+			i.Audience = []string{"till"}
+		}
+		return i
+	}
+	both := at("both", auth.Issuer{AuthorizedParties: []string{"web", "mobile"}})
+	both.Audience = []string{"till"}
 	return []auth.Issuer{
 		{Issuer: "https://id.example.com/", Audience: []string{"till"}, JWKSURL: "https://id.example.com/jwks"},
 		{Issuer: "https://every.example.com", Audience: []string{"other", "till"}, JWKSURL: "https://id.example.com/jwks", Algorithms: every},
 		{Issuer: "https://typed.example.com", Audience: []string{"till"}, JWKSURL: "https://id.example.com/jwks", Types: []string{"AT+JWT"}, MaxLifetime: time.Hour},
 		{Issuer: "https://single.example.com", Audience: []string{"till"}, JWKSURL: "https://single.example.com/jwks"},
 		{Issuer: "https://b.example.com", Audience: []string{"till"}, JWKSURL: "https://b.example.com/jwks"},
+		{Issuer: "https://secret.example.com", Audience: []string{"till"}, Secret: secret.New(sharedSecret)},
+		both,
+		at("party", auth.Issuer{AuthorizedParties: []string{"web", "mobile"}}),
+		at("scoped", auth.Issuer{Scopes: []string{"billing", "https://example.com/x"}}),
+		at("required", auth.Issuer{Require: map[string][]string{
+			"token_use": {"access", "api"}, "/a~1b/c": {"x"}, "ver": {"2"}, "anonymous": {"false"}, "groups": {"customers"},
+		}}),
+		at("machines", auth.Issuer{Machines: auth.Machines{Allow: true}}),
+		at("claimed", auth.Issuer{Machines: auth.Machines{Claim: "/act/client"}}),
+		at("org", auth.Issuer{Org: auth.Org{Claim: "/o/id", RoleClaim: "/o/rol", BillingRoles: roles}}),
+		at("listed", auth.Issuer{Org: auth.Org{Claim: "/organization/0", RoleClaim: "/realm_access/roles", BillingRoles: roles}}),
+		at("url-org", auth.Issuer{Org: auth.Org{Claim: "https://example.com/org.id", RoleClaim: "role", BillingRoles: roles}}),
 	}
 }
 

@@ -17,14 +17,18 @@ import (
 // filled in for the good token.
 func static(t testing.TB, i auth.Issuer) (*auth.Verifier, *prometheus.Registry) {
 	t.Helper()
+	return staticOf(t, i, auth.Options{})
+}
+
+func staticOf(t testing.TB, i auth.Issuer, o auth.Options) (*auth.Verifier, *prometheus.Registry) {
+	t.Helper()
 	i.Issuer, i.Audience = "https://id.example.com/", []string{"till"}
 	if i.StaticJWKS == nil {
 		i.StaticJWKS = allKeys()
 	}
 	registry := prometheus.NewRegistry()
-	v, err := auth.New([]auth.Issuer{i}, auth.Options{
-		Metrics: registry, Now: func() time.Time { return time.Unix(now, 0) },
-	})
+	o.Metrics, o.Now = registry, func() time.Time { return time.Unix(now, 0) }
+	v, err := auth.New([]auth.Issuer{i}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
