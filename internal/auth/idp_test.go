@@ -84,15 +84,17 @@ type service struct {
 // Tokens are judged at now plus the time that passes in the bubble.
 func start(t testing.TB, n *network, issuers ...auth.Issuer) *service {
 	t.Helper()
+	return startWith(t, n, auth.Options{Cookie: cookieName}, issuers...)
+}
+
+func startWith(t testing.TB, n *network, o auth.Options, issuers ...auth.Issuer) *service {
+	t.Helper()
 	began := time.Now()
 	s := &service{registry: prometheus.NewRegistry(), network: n, ended: make(chan error, 1)}
 	var err error
-	s.Verifier, err = auth.New(issuers, auth.Options{
-		Cookie:  cookieName,
-		Client:  &http.Client{Transport: n},
-		Now:     func() time.Time { return time.Unix(now, 0).Add(time.Since(began)) },
-		Metrics: s.registry,
-	})
+	o.Client, o.Metrics = &http.Client{Transport: n}, s.registry
+	o.Now = func() time.Time { return time.Unix(now, 0).Add(time.Since(began)) }
+	s.Verifier, err = auth.New(issuers, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package auth_test
 
 import (
 	"encoding/hex"
-
 	"errors"
 	"fmt"
 	"io/fs"
