@@ -11,6 +11,8 @@ import (
 
 func checkKeySource(i Issuer) error {
 	switch {
+	case !i.Secret.IsZero():
+		return nil // checkSecret's to judge
 	case len(i.StaticJWKS) > 0 && i.JWKSURL != "":
 		return errors.New("both a static key set and jwks_url are given; keep one")
 	case len(i.StaticJWKS) > 0:

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"till/internal/auth"
+	"till/internal/secret"
 )
 
 func TestIssuerCheck(t *testing.T) {
@@ -35,6 +37,75 @@ func TestIssuerCheck(t *testing.T) {
 		{"bare fragment", func(i *auth.Issuer) { i.Issuer += "#" }, []string{"issuer has userinfo or a fragment"}},
 		{"userinfo", func(i *auth.Issuer) { i.Issuer = "https://a:b@id.example.com/" }, []string{"issuer has userinfo or a fragment"}},
 		{"control character", func(i *auth.Issuer) { i.Issuer += "\n" }, []string{"issuer is not an absolute URL"}},
+		{"parties in place of an audience", func(i *auth.Issuer) { i.Audience, i.AuthorizedParties = nil, []string{"web"} }, nil},
+		{"empty party", func(i *auth.Issuer) { i.AuthorizedParties = []string{"web", ""} }, []string{"authorized_parties contains an empty value"}},
+		{"required claims", func(i *auth.Issuer) {
+			i.Require = map[string][]string{"a": {"x"}, "/b/c~0~1": {"x"}, "https://d/e": {"x"}}
+		}, nil},
+		{"required nothing", func(i *auth.Issuer) { i.Require = map[string][]string{"a": {}} }, []string{"require has no value"}},
+		{"required empty", func(i *auth.Issuer) { i.Require = map[string][]string{"a": {""}} }, []string{"require has no value"}},
+		{"no pointer", func(i *auth.Issuer) { i.Require = map[string][]string{"/a~": {"x"}} }, []string{"which is no claim"}},
+		{"no pointer either", func(i *auth.Issuer) { i.Require = map[string][]string{"/a~2": {"x"}} }, []string{"which is no claim"}},
+		{"pointer with a hole", func(i *auth.Issuer) { i.Require = map[string][]string{"/a//b": {"x"}} }, []string{"which is no claim"}},
+		{"scopes", func(i *auth.Issuer) { i.Scopes = []string{"a", "https://example.com/b:c!#[]~"} }, nil},
+		{"empty scope", func(i *auth.Issuer) { i.Scopes = []string{""} }, []string{"scopes contains"}},
+		{"two in one", func(i *auth.Issuer) { i.Scopes = []string{"a b"} }, []string{"scopes contains"}},
+		{"quote in a scope", func(i *auth.Issuer) { i.Scopes = []string{`a"`} }, []string{"scopes contains"}},
+		{"backslash in a scope", func(i *auth.Issuer) { i.Scopes = []string{`a\b`} }, []string{"scopes contains"}},
+		{"header", func(i *auth.Issuer) { i.Header = "x-goog-iap-jwt-assertion" }, nil},
+		{"header of ours", func(i *auth.Issuer) { i.Header = "authorization" }, []string{"header is not"}},
+		{"header of browsers", func(i *auth.Issuer) { i.Header = "COOKIE" }, []string{"header is not"}},
+		{"no header", func(i *auth.Issuer) { i.Header = "a b" }, []string{"header is not"}},
+		{"secret", func(i *auth.Issuer) { i.JWKSURL, i.Secret = "", secret.New(strings.Repeat("s", 32)) }, nil},
+		{"secret and its algorithm", func(i *auth.Issuer) {
+			i.JWKSURL, i.Secret, i.Algorithms = "", secret.New(strings.Repeat("s", 32)), []string{"HS256"}
+		}, nil},
+		{"short secret", func(i *auth.Issuer) { i.JWKSURL, i.Secret = "", secret.New(strings.Repeat("s", 31)) }, []string{"less than 32 bytes"}},
+		{"secret beside keys", func(i *auth.Issuer) { i.Secret = secret.New(strings.Repeat("s", 32)) }, []string{"keep one"}},
+		{"secret beside given keys", func(i *auth.Issuer) {
+			i.JWKSURL, i.StaticJWKS, i.Secret = "", allKeys(), secret.New(strings.Repeat("s", 32))
+		}, []string{"keep one"}},
+		{"secret beside introspection", func(i *auth.Issuer) {
+			i.JWKSURL, i.Secret, i.Introspection = "", secret.New(strings.Repeat("s", 32)), opaqueIssuer().Introspection
+		}, []string{"keep one"}},
+		{"public key as a secret", func(i *auth.Issuer) { i.JWKSURL, i.Secret = "", secret.New(string(publicPEM(&k.rsa.PublicKey))) }, []string{"no shared secret"}},
+		{"JWK as a secret", func(i *auth.Issuer) { i.JWKSURL, i.Secret = "", secret.New(" "+rsaJWK("rsa", &k.rsa.PublicKey, "")) }, []string{"no shared secret"}},
+		{"secret and other algorithms", func(i *auth.Issuer) {
+			i.JWKSURL, i.Secret, i.Algorithms = "", secret.New(strings.Repeat("s", 32)), []string{"HS256", "RS256"}
+		}, []string{"more than HS256"}},
+		{"introspection", func(i *auth.Issuer) { i.JWKSURL, i.Introspection = "", opaqueIssuer().Introspection }, nil},
+		{"introspection and keys", func(i *auth.Issuer) { i.Introspection = opaqueIssuer().Introspection }, nil},
+		{"half an introspection", func(i *auth.Issuer) { i.Introspection.ClientID = "till" }, []string{"introspection is incomplete"}},
+		{"introspection without a secret", func(i *auth.Issuer) {
+			i.Introspection = auth.Introspection{URL: "https://id.example.com/ask", ClientID: "till"}
+		}, []string{"introspection is incomplete"}},
+		{"plain introspection", func(i *auth.Issuer) {
+			i.Introspection = opaqueIssuer().Introspection
+			i.Introspection.URL = "http://ask.example.com/"
+		}, []string{"introspection.url is not https"}},
+		{"private introspection", func(i *auth.Issuer) {
+			i.Introspection = opaqueIssuer().Introspection
+			i.Introspection.URL = "https://[fd00::1]/ask"
+		}, []string{"introspection.url names a private address"}},
+		{"listed introspection", func(i *auth.Issuer) {
+			i.Introspection, i.PrivateNetworks = opaqueIssuer().Introspection, []netip.Prefix{netip.MustParsePrefix("fd00::/64")}
+			i.Introspection.URL = "https://[fd00::1]/ask"
+		}, nil},
+		{"listed keys", func(i *auth.Issuer) {
+			i.JWKSURL, i.PrivateNetworks = "https://10.0.0.1/jwks", []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+		}, nil},
+		{"keys beside the list", func(i *auth.Issuer) {
+			i.JWKSURL, i.PrivateNetworks = "https://10.0.0.1/jwks", []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}
+		}, []string{"jwks_url names a private address"}},
+		{"everything listed", func(i *auth.Issuer) { i.PrivateNetworks = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")} }, []string{"private_networks contains"}},
+		{"metadata listed", func(i *auth.Issuer) { i.PrivateNetworks = []netip.Prefix{netip.MustParsePrefix("169.254.0.0/16")} }, []string{"private_networks contains"}},
+		{"more than private", func(i *auth.Issuer) { i.PrivateNetworks = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/7")} }, []string{"private_networks contains"}},
+		{"no network", func(i *auth.Issuer) { i.PrivateNetworks = []netip.Prefix{{}} }, []string{"private_networks contains"}},
+		{"machines", func(i *auth.Issuer) { i.Machines.Claim = "/a/b" }, nil},
+		{"machines by no claim", func(i *auth.Issuer) { i.Machines.Claim = "/" }, []string{"machines.claim is no claim"}},
+		{"organisation by no claim", func(i *auth.Issuer) { i.Org = auth.Org{Claim: "/", RoleClaim: "r", BillingRoles: []string{"owner"}} }, []string{"org names what is no claim"}},
+		{"role by no claim", func(i *auth.Issuer) { i.Org = auth.Org{Claim: "o", RoleClaim: "/~", BillingRoles: []string{"owner"}} }, []string{"org names what is no claim"}},
+		{"name by no claim", func(i *auth.Issuer) { i.Profile.Name = "/a/" }, []string{"profile names what is no claim"}},
 		{"empty audience", func(i *auth.Issuer) { i.Audience = []string{"till", ""} }, []string{"audience contains an empty value"}},
 		{"plain http keys", func(i *auth.Issuer) { i.JWKSURL = "http://id.example.com/jwks" }, []string{"jwks_url is not https"}},
 		{"private keys' address", func(i *auth.Issuer) { i.JWKSURL = "https://10.0.0.1/jwks" }, []string{"jwks_url names a private address"}},
@@ -93,6 +164,11 @@ func TestNewReportsEverything(t *testing.T) {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q is not in: %v", part, err)
 		}
+	}
+	one, two := opaqueIssuer(), opaqueIssuer()
+	two.Issuer = "https://other.example.com"
+	if _, err := auth.New([]auth.Issuer{one, two}, auth.Options{Metrics: prometheus.NewRegistry()}); err == nil || !strings.Contains(err.Error(), "two issuers have introspection") {
+		t.Errorf("two to ask: %v", err)
 	}
 	if _, err := auth.New(nil, auth.Options{Metrics: prometheus.NewRegistry()}); err == nil {
 		t.Error("a verifier that trusts nobody")

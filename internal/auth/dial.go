@@ -103,8 +103,13 @@ func (r reach) dial(ctx context.Context, network, address string) (net.Conn, err
 	return d.DialContext(ctx, network, address)
 }
 
-// nat64 carries an IPv4 address in its last four bytes (RFC 6052 section 2.1).
-var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+var (
+	// nat64 carries an IPv4 address in its last four bytes (RFC 6052 section 2.1).
+	nat64 = netip.MustParsePrefix("64:ff9b::/96")
+	// unicast6 is all of IPv6 that is routed on the internet (RFC 4291 section 2.4): what is
+	// not in it carries IPv4 addresses in some way, or leads to this network.
+	unicast6 = netip.MustParsePrefix("2000::/3")
+)
 
 // notPublic are the ranges that netip does not call private, but which lead to this
 // network or to nowhere (IANA special-purpose registries, RFC 6890).
@@ -113,16 +118,15 @@ var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("100.64.0.0/10"), // carriers and overlays share it
 	netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("192.0.2.0/24"),
+	netip.MustParsePrefix("192.88.99.0/24"),
 	netip.MustParsePrefix("198.18.0.0/15"),
 	netip.MustParsePrefix("198.51.100.0/24"),
 	netip.MustParsePrefix("203.0.113.0/24"),
 	netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("64:ff9b:1::/48"),
-	netip.MustParsePrefix("100::/64"),
-	netip.MustParsePrefix("2001::/32"), // Teredo and 6to4 carry IPv4 addresses
-	netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("2001::/23"), // protocols, of which Teredo carries IPv4 addresses
 	netip.MustParsePrefix("2001:db8::/32"),
-	netip.MustParsePrefix("fec0::/10"),
+	netip.MustParsePrefix("2002::/16"), // 6to4 too
+	netip.MustParsePrefix("3fff::/20"),
 }
 
 // publicAddress reports whether ip is on the public internet.
@@ -132,6 +136,6 @@ func publicAddress(ip netip.Addr) bool {
 		last := ip.As16()
 		return publicAddress(netip.AddrFrom4([4]byte(last[12:])))
 	}
-	return ip.IsGlobalUnicast() && !ip.IsPrivate() &&
+	return ip.IsGlobalUnicast() && !ip.IsPrivate() && (ip.Is4() || unicast6.Contains(ip)) &&
 		!slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(ip) })
 }

@@ -3,6 +3,7 @@ package auth_test
 import (
 	"bytes"
 	"context"
+	_ "embed"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -159,4 +161,59 @@ func answerLoopback(c net.Conn) {
 		answer = append(answer, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1)
 	}
 	_, _ = c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...))
+}
+
+//go:embed testdata/addresses.txt
+var addressLines string
+
+// A160 and T29: what may be connected to at all, and with private networks listed.
+func TestReachableAddresses(t *testing.T) {
+	open := auth.Issuer{PrivateNetworks: []netip.Prefix{
+		netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd12:3456::/32"), netip.MustParsePrefix("100.64.1.0/24"),
+	}}
+	all := rows(t, addressLines, 2)
+	for _, row := range all {
+		ip := netip.MustParseAddr(row[0])
+		got := "blocked"
+		switch {
+		case auth.Reachable(auth.Issuer{}, ip) && auth.Reachable(open, ip):
+			got = "public"
+		case auth.Reachable(open, ip):
+			got = "listed"
+		case auth.Reachable(auth.Issuer{}, ip):
+			got = "public, and not with more allowed"
+		}
+		if got != row[1] {
+			t.Errorf("%s: got %s, want %s", ip, got, row[1])
+		}
+	}
+	t.Logf("%d addresses", len(all))
+}
+
+// What one issuer lists or names is no way into its network for the discovery of another.
+func TestNetworksAreTheIssuersOwn(t *testing.T) {
+	issuer, asked := discovering(t, "{self}/jwks")
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	// other's own entry names its loopback host; here only discovery leads there.
+	leading, _ := discovering(t, strings.Replace(other.URL, "127.0.0.1", "localhost", 1)+"/jwks")
+	i := auth.Issuer{Issuer: leading, Audience: []string{"till"}}
+	named := auth.Issuer{Issuer: strings.Replace(other.URL, "127.0.0.1", "localhost", 1), Audience: []string{"till"}}
+	outcomes := make(fetches, 10)
+	v, err := auth.New([]auth.Issuer{i, named, {Issuer: issuer, Audience: []string{"till"}}}, auth.Options{
+		Metrics: prometheus.NewRegistry(), Logger: slog.New(outcomes),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- v.Run(ctx) }()
+	got := []string{<-outcomes, <-outcomes, <-outcomes}
+	cancel()
+	<-ended
+	slices.Sort(got)
+	if want := []string{"blocked", "invalid", "ok"}; !slices.Equal(got, want) || asked.Load() != 1 {
+		t.Errorf("got %v, want %v", got, want)
+	}
 }

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"net/netip"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -41,6 +42,9 @@ func SignedBy(jwk []byte, alg, text string, signature []byte) (bool, error) {
 	}
 	return k.signed(alg, text, signature), nil
 }
+
+// Reachable reports whether i's keys may be fetched at ip, for a host that i does not name.
+func Reachable(i Issuer, ip netip.Addr) bool { return i.reach().allows(ip) }
 
 func unregistered() *metrics {
 	m, _ := newMetrics(nobody{}) // nobody has no errors
