@@ -74,25 +74,29 @@ func bearer(lines []string) (string, error) {
 // cookie returns the value of the one cookie of that name, as it is: net/http's own reader
 // drops values it does not like, and a refused credential must not look like none. Two
 // cookies of the name are Duplicate: a sibling host can add one, and which is ours cannot
-// be told.
+// be told. A name with spaces around it is not ours, but others would take it for ours, so
+// beside ours it makes two.
 func cookie(lines []string, name string) (string, error) {
 	var value string
-	found := false
+	named, found := 0, false
 	for _, line := range lines {
 		for pair := range strings.SplitSeq(line, ";") {
 			// Only what stands between two cookies is not theirs.
 			key, text, _ := strings.Cut(strings.TrimLeft(pair, " "), "=")
-			if key != name {
+			if strings.Trim(key, " \t") != name {
 				continue
 			}
-			if found {
-				return "", reject(Duplicate, "more than one cookie of the name")
+			if named++; key == name {
+				found, value = true, text
 			}
-			found, value = true, text
 		}
 	}
-	if !found {
+	switch {
+	case named > 1:
+		return "", reject(Duplicate, "more than one cookie of the name")
+	case !found:
 		return "", reject(Missing, "no credential")
+	default:
+		return value, nil
 	}
-	return value, nil
 }
