@@ -23,9 +23,10 @@ const (
 	answerFresh   = time.Minute      // how long a revoked token can go on
 	refusalFresh  = 10 * time.Second // a token that is not active yet may become so
 	maxAnswer     = 64 << 10
-	maxAnswers    = 10_000 // tokens remembered, of each kind
-	introspecting = 30 * time.Second
-	askAgain      = time.Second // after an answer that was none
+	maxAnswers    = 10_000           // tokens remembered, of each kind
+	keepIdle      = 30 * time.Second // a connection to the issuer
+	askAgain      = time.Second      // after no answer
+	complainEvery = 10 * time.Second
 )
 
 // How many questions a second. Strangers can make up any number of tokens, so they have a
@@ -54,8 +55,10 @@ type introspector struct {
 	asking           singleflight.Group
 	strangers, known *rate.Limiter
 
+	complain rate.Sometimes // or a stranger could fill the log
+
 	mu        sync.Mutex
-	notBefore time.Time // nothing is asked earlier, since the issuer just failed
+	notBefore time.Time // nothing is asked earlier, since the issuer did not answer
 }
 
 type tokenID [sha256.Size]byte
@@ -69,9 +72,10 @@ type answer struct {
 
 func newIntrospector(i Issuer, o Options, c func() clock, m *metrics) (*introspector, error) {
 	s := &introspector{
-		issuer: i, client: o.client(i.reach(), introspecting), clock: c, metrics: m, log: o.Logger,
+		issuer: i, client: o.client(i.reach(), keepIdle), clock: c, metrics: m, log: o.Logger,
 		strangers: rate.NewLimiter(strangersPerSecond, 2*strangersPerSecond),
 		known:     rate.NewLimiter(knownPerSecond, 2*knownPerSecond),
+		complain:  rate.Sometimes{First: 1, Interval: complainEvery},
 	}
 	var errActive, errRefused error
 	s.active, errActive = otter.New(&otter.Options[tokenID, answer]{MaximumSize: maxAnswers})
@@ -125,7 +129,7 @@ func (s *introspector) share(ctx context.Context, id tokenID, token string, budg
 
 func (s *introspector) ask(ctx context.Context, id tokenID, token string, budget *rate.Limiter) (Principal, error) {
 	if wait := s.resting(); wait > 0 {
-		return Principal{}, cannotAsk(problem.DependencyUnavailable, errors.New("the issuer failed a moment ago"))
+		return Principal{}, cannotAsk(problem.DependencyUnavailable, errors.New("the issuer did not answer a moment ago"))
 	}
 	if !budget.Allow() {
 		s.metrics.introspections.WithLabelValues(string(askLimited)).Inc()
@@ -135,7 +139,7 @@ func (s *introspector) ask(ctx context.Context, id tokenID, token string, budget
 	if _, refused := errors.AsType[*Rejection](err); err == nil || refused {
 		s.remember(id, p, err)
 	} else {
-		s.rest(err)
+		s.failed(err)
 		err = cannotAsk(problem.DependencyUnavailable, errors.New("the issuer cannot be asked about the token"))
 	}
 	return p, err
@@ -216,15 +220,21 @@ func (s *introspector) resting() time.Duration {
 	return time.Until(s.notBefore)
 }
 
-// rest is told that the issuer failed. Without a pause, each of its failures would hold a
-// caller, and a connection, for as long as a question may take.
-func (s *introspector) rest(err error) {
-	s.mu.Lock()
-	s.notBefore = time.Now().Add(askAgain)
-	s.mu.Unlock()
+// failed is told that there was no answer that could be used. Where there was none at all,
+// the next question waits for a moment, since each would hold a caller and a connection for
+// as long as it may take. Other failures may be a matter of the token, which a stranger
+// chose, and must not stop questions about others.
+func (s *introspector) failed(err error) {
 	outcome := outcomeOf(err)
+	if outcome == fetchUnreachable {
+		s.mu.Lock()
+		s.notBefore = time.Now().Add(askAgain)
+		s.mu.Unlock()
+	}
 	s.metrics.introspections.WithLabelValues(string(outcome)).Inc()
-	s.log.Warn("introspection", "issuer", s.issuer.Issuer, "outcome", string(outcome), "error", err)
+	s.complain.Do(func() {
+		s.log.Warn("introspection", "issuer", s.issuer.Issuer, "outcome", string(outcome), "error", err)
+	})
 }
 
 func cannotAsk(code problem.Code, cause error) error {

@@ -279,6 +279,26 @@ func TestIssuerThatCannotBeAsked(t *testing.T) {
 	})
 }
 
+// A token that the issuer chokes on is one token.
+func TestTokenThatTheIssuerChokesOn(t *testing.T) {
+	serve := func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("token") != opaqueOne {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		answering(http.StatusOK, "{"+goodAnswer+"}")(w, r)
+	}
+	asking(t, serve, func(t *testing.T, s *service) {
+		if _, err := s.Verify(t.Context(), "what-chokes-the-issuer"); shortOf(err) != "dependency_unavailable" {
+			t.Errorf("got %v", err)
+		}
+		expect(t, s, opaqueOne, "ok")
+		if got := s.metric(t, "till_introspections_total", "outcome", "invalid"); got != 1 {
+			t.Errorf("counted %v", got)
+		}
+	})
+}
+
 // A redirect is an answer, and a slow one ends after five seconds.
 func TestAnswersThatAreNone(t *testing.T) {
 	n := &network{}
