@@ -23,7 +23,8 @@ const (
 	answerFresh   = time.Minute      // how long a revoked token can go on
 	refusalFresh  = 10 * time.Second // a token that is not active yet may become so
 	maxAnswer     = 64 << 10
-	maxAnswers    = 10_000           // tokens remembered, of each kind
+	maxActive     = 50_000 // tokens remembered
+	maxRefused    = 10_000
 	keepIdle      = 30 * time.Second // a connection to the issuer
 	askAgain      = time.Second      // after no answer
 	complainEvery = 10 * time.Second
@@ -32,8 +33,8 @@ const (
 // How many questions a second. Strangers can make up any number of tokens, so they have a
 // budget of their own, which cannot be used up for those who were let in before.
 const (
-	strangersPerSecond = 20
-	knownPerSecond     = 100
+	strangersPerSecond = 50
+	knownPerSecond     = 200
 )
 
 // introspector asks an issuer about opaque tokens (RFC 7662), as rarely as it can: answers
@@ -78,8 +79,8 @@ func newIntrospector(i Issuer, o Options, c func() clock, m *metrics) (*introspe
 		complain:  rate.Sometimes{First: 1, Interval: complainEvery},
 	}
 	var errActive, errRefused error
-	s.active, errActive = otter.New(&otter.Options[tokenID, answer]{MaximumSize: maxAnswers})
-	s.refused, errRefused = otter.New(&otter.Options[tokenID, answer]{MaximumSize: maxAnswers})
+	s.active, errActive = otter.New(&otter.Options[tokenID, answer]{MaximumSize: maxActive})
+	s.refused, errRefused = otter.New(&otter.Options[tokenID, answer]{MaximumSize: maxRefused})
 	return s, errors.Join(errActive, errRefused)
 }
 
