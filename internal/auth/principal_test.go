@@ -136,3 +136,19 @@ func TestSameSubjectOfTwoIssuers(t *testing.T) {
 		t.Errorf("got %v and %v", first, second)
 	}
 }
+
+// A170: whoever allows machines is told which callers are some.
+func TestMachines(t *testing.T) {
+	v, _ := static(t, auth.Issuer{Machines: auth.Machines{Allow: true, Claim: "/act/client"}})
+	for claims, want := range map[string]bool{
+		``: false, `"azp":"web"`: false, `"sub":"web@clients","azp":"other"`: false, `"gty":"password"`: false, `"act":{}`: false,
+		`"azp":"alice"`: true, `"client_id":"alice"`: true, `"azp":"web","client_id":"alice"`: true,
+		`"sub":"web@clients","azp":"web"`: true, `"gty":"client-credentials"`: true, `"idtyp":"app"`: true,
+		`"act":{"client":false}`: true, `"act":[]`: true, `"azp":null`: true,
+	} {
+		p, err := v.Verify(t.Context(), genuine("", claims, "rsa"))
+		if err != nil || p.Machine != want {
+			t.Errorf("%s: machine is %t, want %t (%v)", claims, p.Machine, want, err)
+		}
+	}
+}
