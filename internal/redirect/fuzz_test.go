@@ -13,6 +13,10 @@ import (
 // verify holds what acceptance promises, with net/url as the second opinion.
 func verify(t *testing.T, p *redirect.Policy, raw, out string) {
 	t.Helper()
+	if strings.HasPrefix(raw, "app:") {
+		verifyApp(t, p, raw, out)
+		return
+	}
 	if again, err := p.Check(out); err != nil || again != out {
 		t.Errorf("%q became %q, which becomes %q, %v", raw, out, again, err)
 	}
@@ -30,6 +34,21 @@ func verify(t *testing.T, p *redirect.Policy, raw, out string) {
 	}
 	if strings.ContainsAny(strings.Replace(out, redirect.Template, "", 1), "{}") || strings.Count(raw, redirect.Template) != strings.Count(out, redirect.Template) {
 		t.Errorf("%q became %q: braces", raw, out)
+	}
+}
+
+// verifyApp: the page's address leads to the application named, and nowhere else.
+func verifyApp(t *testing.T, p *redirect.Policy, raw, out string) {
+	t.Helper()
+	rest, ours := strings.CutPrefix(out, options.PublicURL+"/return/")
+	rest = strings.ReplaceAll(rest, redirect.Template, "cs_test_1")
+	path, query, _ := strings.Cut(rest, "?")
+	link, ok := p.Link(path, query)
+	name, _, _ := strings.Cut(path, "/")
+	base := strings.TrimSuffix(options.Apps[name], "/")
+	tail, behind := strings.CutPrefix(link, base)
+	if !ours || !ok || base == "" || !behind || tail != "" && tail[0] != '/' && tail[0] != '?' {
+		t.Errorf("%q became %q, which leads to %q, %v", raw, out, link, ok)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Options is the configured policy.
@@ -15,9 +16,12 @@ type Options struct {
 	Allow []string
 	// Default is used when a caller gives no URL. "" means there is none.
 	Default string
-	// Apps maps names to links of applications, "myapp://billing". They are
-	// judged here and not acted upon yet.
+	// Apps maps names to links of applications, "myapp://billing", which callers
+	// reach as "app:name".
 	Apps map[string]string
+	// PublicURL is the origin under which browsers reach the pages that lead to
+	// applications; without it there are none.
+	PublicURL string
 	// AllowLoopback adds http and https on localhost, 127.0.0.1 and [::1], on any
 	// port. It is for development only.
 	AllowLoopback bool
@@ -56,7 +60,14 @@ func (o Options) Check() []Finding {
 
 // policy builds what can be built: entries that Check refuses are left out.
 func (o Options) policy() *Policy {
-	p := &Policy{prefixes: map[string][]string{}, loopback: o.AllowLoopback}
+	p := &Policy{
+		prefixes: map[string][]string{}, loopback: o.AllowLoopback, apps: map[string]string{}, publicURL: o.PublicURL,
+	}
+	for name, link := range o.Apps {
+		if checkApp(name, link) == nil {
+			p.apps[name] = strings.ToLower(link[:strings.Index(link, "://")]) + link[strings.Index(link, "://"):]
+		}
+	}
 	for _, entry := range o.Allow {
 		if origin, prefix, bad := parseEntry(entry); bad == nil {
 			p.prefixes[origin] = append(p.prefixes[origin], prefix)

@@ -3,16 +3,17 @@ package redirect
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // checkPath refuses paths that a browser, a proxy or a server could read as
 // another path: dot segments in every spelling and encoded control characters.
-// Below a prefix encoded slashes are refused too; without one they are harmless,
-// and some applications need them.
+// Below a prefix encoded slashes are refused too, also those in overlong UTF-8;
+// without one they are harmless, and some applications need them.
 func checkPath(path string, prefixed bool) error {
 	for segment := range strings.SplitSeq(path[1:], "/") {
 		plain, ok := decodeAll(segment)
-		if !ok || hasControl(plain) || prefixed && strings.ContainsFunc(plain, isSlash) {
+		if !ok || hasControl(plain) || prefixed && (strings.ContainsFunc(plain, isSlash) || !utf8.ValidString(plain)) {
 			return refuse(Path)
 		}
 		if slices.ContainsFunc(strings.FieldsFunc(plain, isSlash), isDots) {

@@ -20,6 +20,9 @@ type Policy struct {
 	prefixes map[string][]string
 	loopback bool
 	fallback string
+	// apps are the links of applications by name; their pages are below publicURL.
+	apps      map[string]string
+	publicURL string
 }
 
 // New returns the policy of o, or every finding of o.Check as one error.
@@ -43,10 +46,14 @@ func (p *Policy) Default() string { return p.fallback }
 
 // Check returns raw cleaned: lower-case scheme and host, no default port, at
 // least the path "/", and the characters percent-encoded that a browser would
-// encode. Only the result may go to Stripe, never raw. The error is a *Refused.
+// encode. "app:ios/paid" becomes the page that leads to the application. Only the
+// result may go to Stripe, never raw. The error is a *Refused.
 func (p *Policy) Check(raw string) (string, error) {
 	if err := checkText(raw); err != nil {
 		return "", err
+	}
+	if rest, isApp := strings.CutPrefix(raw, appPrefix); isApp {
+		return p.checkBounce(rest)
 	}
 	u, err := parse(raw)
 	if err != nil {
@@ -55,11 +62,7 @@ func (p *Policy) Check(raw string) (string, error) {
 	if err := p.allows(u); err != nil {
 		return "", err
 	}
-	out := u.String()
-	if len(out) > MaxLength {
-		return "", refuse(TooLong)
-	}
-	return out, nil
+	return within(u.String())
 }
 
 // allows compares u with the list: the whole origin first, then the path.

@@ -15,12 +15,13 @@ const (
 	UserInfo    Reason = "userinfo"    // anything before an @ in the authority
 	Host        Reason = "host"        // the origin is not on the list
 	Path        Reason = "path"        // outside the prefix, or a path that could climb
+	App         Reason = "app"         // an application that is not configured
 	Placeholder Reason = "placeholder" // braces other than one {CHECKOUT_SESSION_ID} after the host
 )
 
 // Reasons returns the whole list.
 func Reasons() []Reason {
-	return []Reason{Empty, TooLong, Characters, Syntax, Scheme, UserInfo, Host, Path, Placeholder}
+	return []Reason{Empty, TooLong, Characters, Syntax, Scheme, UserInfo, Host, Path, App, Placeholder}
 }
 
 // Refused is the error of Policy.Check. Nothing of the URL's path, query or
