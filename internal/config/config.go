@@ -5,6 +5,8 @@
 package config
 
 import (
+	"net/netip"
+
 	"till/internal/auth"
 	"till/internal/catalog"
 	"till/internal/redirect"
@@ -18,6 +20,8 @@ type Config struct {
 	// PublicURL is the origin under which callers reach the public listener, without
 	// a final slash. In development it may be "": the program fills it in.
 	PublicURL string
+	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
 	// Dev says that this is the built-in configuration of --dev.
 	Dev       bool
 	Auth      Auth

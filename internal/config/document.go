@@ -20,6 +20,7 @@ type document struct {
 	OpsAddr    string                `env:"TILL_OPS_ADDR" outside:"ops_addr" default:"127.0.0.1:8081" help:"address of the listener for operators"`
 	ConfigFile string                `env:"TILL_CONFIG" help:"the YAML file; --config wins"`
 	PublicURL  string                `yaml:"public_url" help:"origin under which callers reach the service"`
+	Proxies    []string              `yaml:"trusted_proxies" help:"networks of the proxies in front"`
 	Auth       authSection           `yaml:"auth" help:"who may call"`
 	Stripe     stripeSection         `yaml:"stripe" help:"how to reach Stripe"`
 	Database   databaseSection       `yaml:"database" help:"where customers are kept"`
@@ -125,5 +126,5 @@ type portalBody struct {
 type redirectSection struct {
 	Allow   []string          `yaml:"allow" help:"exact origins, each with an optional path prefix"`
 	Default string            `yaml:"default" help:"URL for callers that give none"`
-	Apps    map[string]string `yaml:"apps" help:"links of applications; not acted upon in this version"`
+	Apps    map[string]string `yaml:"apps" help:"links of applications, by the name that callers use"`
 }

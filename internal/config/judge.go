@@ -13,11 +13,12 @@ func (l *loader) judge() *Config {
 	cfg := &Config{Dev: l.Dev, Addr: l.doc.Addr, OpsAddr: l.doc.OpsAddr}
 	l.judgeAddresses()
 	cfg.PublicURL = l.judgePublicURL()
+	cfg.TrustedProxies = l.judgeProxies()
 	cfg.Auth = l.judgeAuth()
 	cfg.Stripe = l.judgeStripe()
 	cfg.Database = l.judgeDatabase()
 	cfg.Limits = l.judgeLimits()
-	cfg.Redirects = l.judgeRedirects()
+	cfg.Redirects = l.judgeRedirects(cfg.PublicURL)
 	cfg.Plans = l.judgePlans()
 	cfg.Portals = l.judgePortals()
 	if len(cfg.Plans)+len(cfg.Portals) == 0 {

@@ -8,14 +8,11 @@ import (
 	"till/internal/redirect"
 )
 
-func (l *loader) judgeRedirects() redirect.Options {
+func (l *loader) judgeRedirects(publicURL string) redirect.Options {
 	in := l.doc.Redirects
-	o := redirect.Options{Allow: in.Allow, Default: in.Default, Apps: in.Apps, AllowLoopback: l.Dev}
+	o := redirect.Options{Allow: in.Allow, Default: in.Default, Apps: in.Apps, PublicURL: publicURL, AllowLoopback: l.Dev}
 	for _, f := range o.Check() {
 		l.rule(join("redirects", f.Path), f.Text, f.Fix)
-	}
-	if len(o.Apps) > 0 {
-		l.warn("redirects.apps", "links of applications are not available in this version")
 	}
 	return o
 }
@@ -24,7 +21,14 @@ func (l *loader) judgeRedirects() redirect.Options {
 // their cleaned form: only that may go to Stripe.
 func (l *loader) judgeURLs(cfg *Config) {
 	// What is wrong with the options is reported already; the rest of the list counts.
-	good := redirect.Options{AllowLoopback: cfg.Redirects.AllowLoopback}
+	good := redirect.Options{
+		AllowLoopback: cfg.Redirects.AllowLoopback, PublicURL: cfg.Redirects.PublicURL, Apps: map[string]string{},
+	}
+	for name, link := range cfg.Redirects.Apps {
+		if one := (redirect.Options{Apps: map[string]string{name: link}}); len(one.Check()) == 0 {
+			good.Apps[name] = link
+		}
+	}
 	for _, entry := range cfg.Redirects.Allow {
 		if one := (redirect.Options{Allow: []string{entry}}); len(one.Check()) == 0 {
 			good.Allow = append(good.Allow, entry)

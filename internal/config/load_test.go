@@ -96,7 +96,7 @@ func TestTheDesign(t *testing.T) {
 	}
 	wantKeys := []string{
 		"limits.owner_writes_per_minute", "limits.address_per_minute",
-		"redirects.apps", "portals.default.flows",
+		"portals.default.flows",
 	}
 	if diff := cmp.Diff(wantKeys, keys); diff != "" {
 		t.Error(diff)
@@ -134,7 +134,7 @@ func design() *config.Config {
 		Portals: []catalog.Portal{{Name: "default", Params: catalog.Params{"configuration": "bpc_123", "locale": "auto"}, Flows: flows}},
 		Redirects: redirect.Options{
 			Allow: []string{"https://app.example.com"}, Default: "https://app.example.com/account",
-			Apps: map[string]string{"ios": "myapp://billing"},
+			Apps: map[string]string{"ios": "myapp://billing"}, PublicURL: "https://billing.example.com",
 		},
 	}
 }
