@@ -25,6 +25,8 @@ type development struct {
 	issuer  *devissuer.Issuer
 	sandbox http.Handler
 	folder  string
+	// host is the public URL's.
+	host string
 }
 
 const devAudience = "till"
@@ -38,14 +40,18 @@ func develop(cfg *config.Config, addr net.Addr) (*development, error) {
 	if cfg.Stripe.APIBase == "" {
 		cfg.Stripe.APIBase = "http://" + hostOf(cfg.Addr, addr, "127.0.0.1") + "/sandbox"
 	}
+	cfg.Redirects.PublicURL = cfg.PublicURL
 	cfg.Redirects.Allow = append(cfg.Redirects.Allow, cfg.PublicURL)
 	if cfg.Redirects.Default == "" {
 		cfg.Redirects.Default = cfg.PublicURL + "/"
 	}
 	cfg.Auth.Origins = append(cfg.Auth.Origins, cfg.PublicURL)
 
-	d := &development{}
-	var err error
+	public, err := url.Parse(cfg.PublicURL)
+	if err != nil {
+		return nil, err
+	}
+	d := &development{host: public.Host}
 	if d.issuer, err = devissuer.New(cfg.PublicURL, devAudience, time.Now); err != nil {
 		return nil, err
 	}
@@ -94,6 +100,7 @@ func (d *development) routes() *handlers.Dev {
 				Subject: r.Subject, Email: r.Email, Org: r.Org, Role: r.Role, ExpiresIn: r.Lifetime(),
 			})
 		},
+		Host:      d.host,
 		WellKnown: d.issuer.Handler(),
 		Demo:      web.Handler(),
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -15,22 +14,6 @@ import (
 // drainLimit is how long running requests have at the end: more than the longest
 // of them takes.
 const drainLimit = 25 * time.Second
-
-// newServer has a limit on every phase of a connection; net/http has none by
-// itself.
-func newServer(h http.Handler, logger *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		// Longer than the deadline of a request, so that the answer about it gets out.
-		WriteTimeout:   15 * time.Second,
-		IdleTimeout:    30 * time.Second,
-		MaxHeaderBytes: 16 << 10,
-		// What clients do wrong on the wire is no event of ours.
-		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
-	}
-}
 
 // run serves until ctx ends or something that must run has died, then drains
 // and releases everything.

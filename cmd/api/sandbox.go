@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"till/internal/handlers"
 	"till/internal/sandbox"
 	"till/internal/telemetry"
 )
@@ -38,7 +39,7 @@ func serveSandbox(ctx context.Context, p process, addr, publicURL string) error 
 	if err != nil {
 		return fmt.Errorf("opening the listener (--addr): %w", err)
 	}
-	server := newServer(fake.Handler(), telemetry.NewLogger(p.stderr))
+	server := handlers.NewServer(fake.Handler(), telemetry.NewLogger(p.stderr))
 	// Faults may hold an answer back for longer than a client should wait.
 	server.WriteTimeout = 0
 	fmt.Fprintf(p.stdout, "SANDBOX, no real money moves: STRIPE_API_BASE=http://%s STRIPE_SECRET_KEY=sk_test_sandbox\n", listener.Addr())

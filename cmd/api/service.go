@@ -75,7 +75,7 @@ func newService(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 	if err := s.build(ctx, registry); err != nil {
 		return nil, err
 	}
-	s.ops = newServer(handlers.Ops(telemetry.MetricsHandler(registry), s.ready, o.profiler), logger)
+	s.ops = handlers.NewServer(handlers.Ops(telemetry.MetricsHandler(registry), s.ready, o.profiler), logger)
 	// A profile may take longer than an answer of ours.
 	s.ops.WriteTimeout = 0
 	return s, nil
@@ -134,12 +134,13 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	}
 	surface, err := handlers.New(handlers.Options{
 		Service: useCases, Auth: s.verifier, Ready: s.ready, Origins: cfg.Auth.Origins,
+		Apps: redirects, TrustedProxies: cfg.TrustedProxies,
 		LoopbackOrigins: cfg.Dev, OpenAPI: till.OpenAPI, Metrics: reg, Logger: s.logger, Dev: s.dev.routes(),
 	})
 	if err != nil {
 		return err
 	}
-	s.public = newServer(s.dev.mount(surface), s.logger)
+	s.public = handlers.NewServer(s.dev.mount(surface), s.logger)
 	return nil
 }
 

@@ -132,6 +132,12 @@ func TestContractBothWays(t *testing.T) {
 	want(t, h.get("/checkout/"+id, alice), http.StatusOK, "")
 	want(t, h.post("/portal", alice, ""), http.StatusCreated, "")
 	want(t, h.post("/portal", alice, `{"return_url":"https://app.example.com/x","locale":"en-AU"}`), http.StatusCreated, "")
+	want(t, h.form("/checkout", alice, "plan=tshirt"), http.StatusSeeOther, "")
+	want(t, h.form("/portal", alice, ""), http.StatusSeeOther, "")
+	for _, path := range []string{"/return/ios", "/return/ios/paid"} {
+		want(t, h.get(path, ""), http.StatusOK, "")
+		want(t, h.get(strings.Replace(path, "ios", "evil", 1), ""), http.StatusNotFound, "")
+	}
 	want(t, h.get("/healthz", ""), http.StatusOK, "")
 	want(t, h.get("/readyz", ""), http.StatusOK, "")
 	want(t, h.get("/openapi.yaml", ""), http.StatusOK, "")
@@ -155,6 +161,15 @@ func TestContractBothWays(t *testing.T) {
 	want(t, h.get("/checkout/"+id, bob), 404, "not_found")
 	want(t, h.post("/portal", bob, `{"portal":"customers-only"}`), 409, "no_customer")
 	want(t, h.get("/checkout/"+id+"?expand=customer", alice), 400, "malformed_request")
+
+	want(t, h.send(request{method: "POST", path: "/dev/token", host: "evil.example", body: `{"sub":"alice"}`}), 403, "csrf_rejected")
+
+	t.Log("what does not arrive")
+	hasty := newHouse(t, settings{readTimeout: 300 * time.Millisecond})
+	hasty.heard = book.hear
+	for _, path := range []string{"/checkout", "/portal", "/dev/token"} {
+		want(t, hasty.stall(path, hasty.token("alice")), 408, "request_timeout")
+	}
 
 	t.Log("what goes wrong behind us")
 	for _, r := range operations(id) {

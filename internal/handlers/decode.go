@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -32,7 +33,7 @@ const (
 func decode(r *http.Request, rule bodyRule, req any) error {
 	empty := r.ContentLength == 0
 	if _, named := r.Header["Content-Type"]; !empty || named && rule == required {
-		if err := mediaType(r.Header); err != nil {
+		if err := mediaType(r.Header, "application/json"); err != nil {
 			return err
 		}
 	}
@@ -42,33 +43,46 @@ func decode(r *http.Request, rule bodyRule, req any) error {
 		}
 		return noQuery(r)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return problem.New(problem.PayloadTooLarge, err)
-	}
+	body, err := readBody(r)
 	if err != nil {
-		return problem.New(problem.MalformedRequest, err)
-	}
-	if err := noQuery(r); err != nil {
 		return err
 	}
 	if err := scan(body); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(body, req, json.RejectUnknownMembers(true)); err != nil {
+	return unmarshal(body, req)
+}
+
+// readBody reads what may be a body, of a request that has no query.
+func readBody(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, problem.New(problem.PayloadTooLarge, err)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, problem.New(problem.RequestTimeout, err)
+	}
+	if err != nil {
+		return nil, problem.New(problem.MalformedRequest, err)
+	}
+	return body, noQuery(r)
+}
+
+func unmarshal(text []byte, req any) error {
+	if err := json.Unmarshal(text, req, json.RejectUnknownMembers(true)); err != nil {
 		return unmarshalProblem(err)
 	}
 	return nil
 }
 
-// mediaType accepts application/json, in UTF-8 (RFC 8259 knows no other).
-func mediaType(h http.Header) error {
+// mediaType accepts one, in UTF-8 (RFC 8259 knows no other).
+func mediaType(h http.Header, want string) error {
 	values := h.Values("Content-Type")
 	if len(values) != 1 {
 		return problem.New(problem.UnsupportedMediaType, nil)
 	}
 	kind, params, err := mime.ParseMediaType(values[0])
-	if err != nil || kind != "application/json" {
+	if err != nil || kind != want {
 		return problem.New(problem.UnsupportedMediaType, err)
 	}
 	for name, value := range params {

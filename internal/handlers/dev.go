@@ -1,7 +1,10 @@
 package handlers
 
 import (
+	"net/http"
 	"time"
+
+	"github.com/labstack/echo/v4"
 
 	"till/internal/problem"
 )
@@ -24,7 +27,45 @@ type devTokenResponse struct {
 const maxDevLifetime = 24 * time.Hour
 
 // devToken gives anybody a token for any subject; it exists only in development.
-func (s *server) devToken(req DevTokenRequest) (devTokenResponse, error) {
+func (s *server) devToken(c echo.Context) error {
+	if reason := s.notFromHere(c.Request()); reason != "" {
+		return s.rejectCSRF(c.Request(), reason)
+	}
+	var req DevTokenRequest
+	if err := decode(c.Request(), required, &req); err != nil {
+		return err
+	}
+	res, err := s.mint(req)
+	if err != nil {
+		return err
+	}
+	return answer(c, http.StatusCreated, res)
+}
+
+// notFromHere: a page on the internet can have its own name point at this machine
+// (DNS rebinding), and is then of the same origin as we are. Our names it cannot
+// have; and no page of another machine has to ask.
+func (s *server) notFromHere(r *http.Request) csrfReason {
+	origins := r.Header.Values("Origin")
+	switch site := r.Header.Get("Sec-Fetch-Site"); {
+	case !isLoopbackOrigin("http://"+r.Host) && r.Host != s.o.Dev.Host:
+		return csrfHost
+	case len(origins) > 1 || len(origins) == 1 && origins[0] != "null" && !isLoopbackOrigin(origins[0]) && !s.originAllowed(origins[0]):
+		return csrfOrigin
+	case len(origins) == 1 && origins[0] != "null", site == "same-origin":
+		return ""
+	case len(origins) == 1:
+		return csrfOrigin
+	case site == "cross-site":
+		return csrfCrossSite
+	case site != "":
+		return csrfSite
+	default:
+		return "" // no browser
+	}
+}
+
+func (s *server) mint(req DevTokenRequest) (devTokenResponse, error) {
 	switch {
 	case req.Subject == "" || len(req.Subject) > 255:
 		return devTokenResponse{}, problem.At(problem.ValidationFailed, "/sub", "must be 1 to 255 bytes")

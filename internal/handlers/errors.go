@@ -39,17 +39,31 @@ func (s *server) writeError(err error, c echo.Context) {
 	if p.Code == problem.Unauthenticated {
 		h.Set(echo.HeaderWWWAuthenticate, challenge(err))
 	}
-	if p.Code == problem.PayloadTooLarge {
+	if p.Code == problem.RequestTimeout {
+		s.metrics.timeouts.WithLabelValues("body").Inc()
+	}
+	if p.Code == problem.PayloadTooLarge || p.Code == problem.RequestTimeout {
 		// The rest of the body is not read, so the connection cannot go on.
 		h.Set(echo.HeaderConnection, "close")
 	}
-	body, _ := json.Marshal(document{
+	if err := s.show(c, document{
 		Type: "urn:till:problem:" + string(p.Code), Title: p.Code.Title(), Status: p.Code.Status(),
 		Code: p.Code, RequestID: eventOf(c).id, Errors: p.Fields,
-	})
-	if err := c.Blob(p.Code.Status(), "application/problem+json", append(body, '\n')); err != nil {
+	}); err != nil {
 		s.o.Logger.DebugContext(c.Request().Context(), "the caller has gone", "error", err)
 	}
+}
+
+// show answers a program with JSON and a person with a page.
+func (s *server) show(c echo.Context, d document) error {
+	if eventOf(c).page {
+		return writePage(c, d.Status, "problem", d)
+	}
+	body, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	return c.Blob(d.Status, "application/problem+json", append(body, '\n'))
 }
 
 // retryAfter is what to send; every 503 says when to come back.

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 	"time"
 
@@ -19,6 +20,8 @@ const headerRequestID = "X-Request-Id"
 type event struct {
 	id     string
 	failed *problem.Error
+	// page says that a person looks at the answer, not a program.
+	page bool
 }
 
 const eventKey = "till.event"
@@ -36,20 +39,21 @@ func (e *event) problem(p *problem.Error) { e.failed = p }
 func (s *server) event(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start, req := time.Now(), c.Request()
-		e := &event{id: req.Header.Get(headerRequestID)}
-		if !validRequestID(e.id) {
-			e.id = rand.Text()
-		}
+		e := &event{id: requestID(req.Header)}
 		c.Set(eventKey, e)
 		c.Response().Header().Set(headerRequestID, e.id)
 		if err := next(c); err != nil {
 			s.writeError(err, c)
 		}
+		client, untrusted := s.clientOf(req)
+		if untrusted {
+			s.metrics.proxies.Inc()
+		}
 		took, status := time.Since(start), c.Response().Status
 		route := s.metrics.observe(req.Method, c.Path(), status, took)
 		attrs := []slog.Attr{
 			slog.String("request_id", e.id), slog.String("method", methodLabel(req.Method)), slog.String("route", route),
-			slog.Int("status", status), slog.Float64("seconds", took.Seconds()),
+			slog.Int("status", status), slog.Float64("seconds", took.Seconds()), slog.String("client", client.String()),
 		}
 		level := slog.LevelInfo
 		if isProbe(route) && e.failed == nil {
@@ -79,6 +83,14 @@ func cause(p *problem.Error) []slog.Attr {
 		return nil
 	}
 	return []slog.Attr{slog.String("error", p.Err.Error())}
+}
+
+// requestID is the caller's own if it is fit for use, or a new one.
+func requestID(h http.Header) string {
+	if ids := h.Values(headerRequestID); len(ids) == 1 && validRequestID(ids[0]) {
+		return ids[0]
+	}
+	return rand.Text()
 }
 
 // validRequestID accepts what can go into a log and a header as it is.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -24,13 +25,23 @@ type Authenticator interface {
 	Authenticate(r *http.Request) (auth.Principal, error)
 }
 
-// Options configure the surface. Service, Auth, Ready, Metrics and Logger are
-// required.
+// Apps finds the link of an application for a path and query below /return/.
+type Apps interface {
+	Link(path, query string) (link string, ok bool)
+}
+
+// Options configure the surface. Service, Auth, Ready, Apps, Metrics and Logger
+// are required.
 type Options struct {
 	Service *billing.Service
 	Auth    Authenticator
 	// Ready reports whether requests can be served; the error is for the log.
 	Ready func() error
+	// Apps knows where {public_url}/return/ leads to.
+	Apps Apps
+	// TrustedProxies are the networks of the proxies in front: what they say about
+	// whom they ask for is believed.
+	TrustedProxies []netip.Prefix
 	// Origins are the exact origins that browsers may call from.
 	Origins []string
 	// LoopbackOrigins also allows every origin on this machine (development).
@@ -49,6 +60,9 @@ type Options struct {
 type Dev struct {
 	// Mint makes a token for anybody.
 	Mint func(DevTokenRequest) (token string, expires time.Time, err error)
+	// Host is the host and port of the public URL, by which token requests may come
+	// besides this machine's own names.
+	Host string
 	// WellKnown serves the issuer's documents below /.well-known/, Demo the page
 	// at / and its files below /demo/.
 	WellKnown, Demo http.Handler
@@ -61,7 +75,7 @@ type server struct {
 
 // New returns the public surface.
 func New(o Options) (http.Handler, error) {
-	if o.Service == nil || o.Auth == nil || o.Ready == nil || o.Metrics == nil || o.Logger == nil {
+	if o.Service == nil || o.Auth == nil || o.Ready == nil || o.Apps == nil || o.Metrics == nil || o.Logger == nil {
 		return nil, errors.New("handlers: a required collaborator is missing")
 	}
 	if o.RequestTimeout == 0 {
@@ -78,21 +92,32 @@ func New(o Options) (http.Handler, error) {
 	}
 	// From the outside in: the event sees everything, the panic guard everything
 	// but the event; refusals of CORS come before any handler reads anything.
-	e.Use(s.event, s.guard, s.headers, s.cors, address, s.deadline)
+	e.Use(s.event, s.guard, s.headers, s.cors, address, s.deadline, hurry)
 	return e, nil
 }
 
-// maxAddress is the longest request target, in bytes. Ours are all short.
-const maxAddress = 4 << 10
+// The longest request target, in bytes, and the most query parameters. Ours are
+// all short, and most have none.
+const (
+	maxAddress = 4 << 10
+	maxQuery   = 100
+)
 
 // address refuses what is no address of ours whatever the router made of it:
 // echo lets the last parameter of a route match slashes.
 func address(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if len(c.Request().RequestURI) > maxAddress {
-			return problem.New(problem.URITooLong, nil)
+		r := c.Request()
+		if isSafe(r.Method) && r.Body != http.NoBody {
+			// Nobody reads it, so the connection cannot go on.
+			c.Response().Header().Set(echo.HeaderConnection, "close")
 		}
-		if strings.Contains(c.Param("id"), "/") {
+		switch {
+		case strings.Count(r.URL.RawQuery, "&") >= maxQuery:
+			return problem.New(problem.MalformedRequest, errors.New("too many query parameters"))
+		case len(r.RequestURI) > maxAddress:
+			return problem.New(problem.URITooLong, nil)
+		case strings.Contains(c.Param("id"), "/"):
 			return problem.New(problem.NotFound, nil)
 		}
 		return next(c)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"till"
@@ -50,12 +52,16 @@ type house struct {
 	ready error
 	// breakAuth makes the authenticator panic, as no code of ours should.
 	breakAuth bool
-	heard     func(operation string, res *http.Response, body []byte)
+	// routes are all that are registered.
+	routes []*echo.Route
+	heard  func(operation string, res *http.Response, body []byte)
 }
 
 type settings struct {
 	requestTimeout time.Duration
+	readTimeout    time.Duration
 	stripeBase     func(sandboxURL string) string
+	proxies        []netip.Prefix
 }
 
 func newHouse(t *testing.T, set settings) *house {
@@ -95,6 +101,7 @@ func newHouse(t *testing.T, set settings) *house {
 	must(err)
 	redirects, err := redirect.New(redirect.Options{
 		Allow: []string{appOrigin, "https://shop.example.com/pay/"}, Default: appOrigin + "/account",
+		Apps: map[string]string{"ios": "myapp://billing"}, PublicURL: publicURL,
 	})
 	must(err)
 	plans := catalog.New(testPlans(), []catalog.Portal{{Name: "default"}, {Name: "customers-only", MissingCustomer: catalog.Refuse}})
@@ -108,19 +115,25 @@ func newHouse(t *testing.T, set settings) *house {
 	})
 	must(err)
 	surface, err := handlers.New(handlers.Options{
-		Service: service, Auth: authenticator{h, verifier}, Ready: func() error { return h.ready },
+		Service: service, Auth: authenticator{h, verifier}, Apps: redirects, TrustedProxies: set.proxies, Ready: func() error { return h.ready },
 		Origins: []string{appOrigin}, OpenAPI: till.OpenAPI, Metrics: h.registry, Logger: logger,
 		RequestTimeout: set.requestTimeout,
 		Dev: &handlers.Dev{
 			Mint: func(r handlers.DevTokenRequest) (string, time.Time, error) {
 				return h.issuer.Mint(devissuer.Claims{Subject: r.Subject})
 			},
-			WellKnown: h.issuer.Handler(), Demo: web.Handler(),
+			Host: "billing.example.com", WellKnown: h.issuer.Handler(), Demo: web.Handler(),
 		},
 	})
 	must(err)
-	server := httptest.NewServer(surface)
+	server := httptest.NewUnstartedServer(surface)
+	server.Config = handlers.NewServer(surface, logger)
+	if set.readTimeout > 0 {
+		server.Config.ReadTimeout = set.readTimeout
+	}
+	server.Start()
 	t.Cleanup(server.Close)
+	h.routes = surface.(interface{ Routes() []*echo.Route }).Routes()
 	h.url = server.URL
 
 	ctx, stop := context.WithCancel(context.Background())
@@ -176,8 +189,20 @@ func (a authenticator) Authenticate(r *http.Request) (auth.Principal, error) {
 	if a.h.breakAuth {
 		panic("broken on purpose")
 	}
-	return a.real.Authenticate(r)
+	// As the verifier does: a cookie counts only where there is no Authorization.
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil || r.Header["Authorization"] != nil {
+		return a.real.Authenticate(r)
+	}
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+cookie.Value)
+	p, err := a.real.Authenticate(r)
+	p.Ambient = true
+	return p, err
 }
+
+// sessionCookie may carry a token.
+const sessionCookie = "__Host-session"
 
 func (h *house) token(subject string) string {
 	h.t.Helper()
@@ -196,8 +221,23 @@ func (h *house) mint(c devissuer.Claims) string {
 // request is one request; zero members are left out.
 type request struct {
 	method, path, token, body string
-	contentType               string
+	contentType, host         string
 	header                    http.Header
+	// stalls sends a body that does not come.
+	stalls bool
+}
+
+// stalled is a body that does not come before ctx has ended.
+type stalled struct{ ctx context.Context }
+
+func (s stalled) Read([]byte) (int, error) {
+	<-s.ctx.Done()
+	return 0, s.ctx.Err()
+}
+
+func (h *house) stall(path, token string) response {
+	h.t.Helper()
+	return h.send(request{method: http.MethodPost, path: path, token: token, stalls: true})
 }
 
 type response struct {
@@ -209,15 +249,24 @@ type response struct {
 // send sends r and returns what came back.
 func (h *house) send(r request) response {
 	h.t.Helper()
-	req, err := http.NewRequestWithContext(h.t.Context(), r.method, h.url+r.path, strings.NewReader(r.body))
+	ctx, cancel := context.WithCancel(h.t.Context())
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, r.method, h.url+r.path, strings.NewReader(r.body))
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	for name, values := range r.header {
 		req.Header[name] = values
 	}
+	if r.host != "" {
+		req.Host = r.host
+	}
 	if r.token != "" {
 		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
+	if r.stalls {
+		req.Body, req.ContentLength = io.NopCloser(stalled{req.Context()}), 100
+		r.contentType = "application/json"
 	}
 	if r.contentType == "" && r.body != "" {
 		r.contentType = "application/json"

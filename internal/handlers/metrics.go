@@ -20,6 +20,13 @@ type metrics struct {
 	duration *prometheus.HistogramVec
 	// panics: never normal; the log has the stack.
 	panics prometheus.Counter
+	// csrf: a rise of origin or header after a release is a page that somebody
+	// forgot to list; of cross_site, somebody tries.
+	csrf *prometheus.CounterVec
+	// proxies: not zero behind a proxy means that trusted_proxies lacks it.
+	proxies prometheus.Counter
+	// timeouts: bodies that did not arrive. Headers that do not are net/http's.
+	timeouts *prometheus.CounterVec
 	// known holds the methods of each route template.
 	known map[string]map[string]bool
 }
@@ -40,8 +47,24 @@ func newMetrics(reg prometheus.Registerer, routes []*echo.Route) (*metrics, erro
 			Name: "till_panics_total",
 			Help: "Handlers that panicked; the request was answered with 500.",
 		}),
+		csrf: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "till_csrf_rejections_total",
+			Help: "Requests refused because they may have been forged, by what was missing.",
+		}, []string{"reason"}),
+		proxies: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "till_untrusted_proxy_header_total",
+			Help: "Requests with a proxy's header from an address that is no trusted proxy; the header was ignored.",
+		}),
+		timeouts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "till_http_timeouts_total",
+			Help: "Requests that did not arrive in time, by the phase that took too long.",
+		}, []string{"phase"}),
 		known: map[string]map[string]bool{unmatched: {}},
 	}
+	for _, reason := range csrfReasons() {
+		m.csrf.WithLabelValues(string(reason))
+	}
+	m.timeouts.WithLabelValues("body")
 	for _, r := range routes {
 		if m.known[r.Path] == nil {
 			m.known[r.Path] = map[string]bool{}
@@ -54,7 +77,7 @@ func newMetrics(reg prometheus.Registerer, routes []*echo.Route) (*metrics, erro
 			m.touch(route, method, "2xx", "4xx", "5xx")
 		}
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.panics} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.panics, m.csrf, m.proxies, m.timeouts} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

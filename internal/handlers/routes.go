@@ -13,43 +13,83 @@ import (
 // test compares the two.
 func (s *server) routes(e *echo.Echo) {
 	svc := s.o.Service
-	e.POST("/checkout", write(s, http.StatusCreated, required, svc.CreateCheckout))
-	e.GET("/checkout/:id", read(s, svc.Checkout))
-	e.POST("/portal", write(s, http.StatusCreated, optional, svc.OpenPortal))
+	e.POST("/checkout", write(s, creation[billing.CheckoutRequest, billing.CheckoutSession]{
+		body: required, do: svc.CreateCheckout, page: checkoutPage,
+	}))
+	get(e, "/checkout/:id", read(s, svc.Checkout))
+	e.POST("/portal", write(s, creation[billing.PortalRequest, billing.PortalSession]{
+		body: optional, do: svc.OpenPortal, page: portalPage,
+	}))
+	get(e, "/return/:app", s.bounce)
+	get(e, "/return/:app/:path", s.bounce)
 
-	e.GET("/healthz", s.healthz)
-	e.GET("/readyz", s.readyz)
-	e.GET("/openapi.yaml", s.openapi)
+	get(e, "/healthz", s.healthz)
+	get(e, "/readyz", s.readyz)
+	get(e, "/openapi.yaml", s.openapi)
 
 	if dev := s.o.Dev; dev != nil {
-		e.POST("/dev/token", open(http.StatusCreated, s.devToken))
-		e.GET("/.well-known/*", echo.WrapHandler(dev.WellKnown))
-		e.GET("/", echo.WrapHandler(dev.Demo))
-		e.GET("/demo/*", echo.WrapHandler(dev.Demo))
+		e.POST("/dev/token", s.devToken)
+		get(e, "/.well-known/*", echo.WrapHandler(dev.WellKnown))
+		get(e, "/", echo.WrapHandler(dev.Demo))
+		get(e, "/demo/*", echo.WrapHandler(dev.Demo))
 	}
 }
+
+// get serves GET, and HEAD as GET without the body: net/http leaves it out.
+func get(e *echo.Echo, path string, h echo.HandlerFunc) {
+	e.GET(path, h)
+	e.HEAD(path, h)
+}
+
+func checkoutPage(session billing.CheckoutSession) string {
+	if session.URL == nil {
+		return ""
+	}
+	return *session.URL
+}
+
+func portalPage(session billing.PortalSession) string { return session.URL }
 
 // operation is a use case: the caller is a parameter, so that it cannot be
 // forgotten, and the request type has no member for a customer.
 type operation[Req, Res any] func(ctx context.Context, c billing.Caller, req Req) (Res, error)
 
-// write serves an operation that has a JSON body. Refusals come in the order of
-// the contract: credential, role, media type, size, syntax, meaning.
-func write[Req, Res any](s *server, status int, body bodyRule, op operation[Req, Res]) echo.HandlerFunc {
+// creation is a write that makes something.
+type creation[Req, Res any] struct {
+	body bodyRule
+	do   operation[Req, Res]
+	// page is where a browser goes that has sent a form; nil takes no forms.
+	page func(Res) string
+}
+
+// write serves an operation that has a body. Refusals come in the order of the
+// contract: credential, forgery, role, media type, size, syntax, meaning.
+func write[Req, Res any](s *server, op creation[Req, Res]) echo.HandlerFunc {
 	return func(c echo.Context) error {
+		// Who sends a form looks at what comes back, also when it is a refusal.
+		form := op.page != nil && isForm(c.Request().Header)
+		eventOf(c).page = form
 		caller, err := s.caller(c)
 		if err != nil {
 			return err
 		}
 		var req Req
-		if err := decode(c.Request(), body, &req); err != nil {
-			return err
+		if form {
+			err = decodeForm(c.Request(), &req)
+		} else {
+			err = decode(c.Request(), op.body, &req)
 		}
-		res, err := op(c.Request().Context(), caller, req)
 		if err != nil {
 			return err
 		}
-		return answer(c, status, res)
+		res, err := op.do(c.Request().Context(), caller, req)
+		if err != nil {
+			return err
+		}
+		if form {
+			return follow(c, op.page(res))
+		}
+		return answer(c, http.StatusCreated, res)
 	}
 }
 
@@ -71,24 +111,14 @@ func read[Res any](s *server, op operation[string, Res]) echo.HandlerFunc {
 	}
 }
 
-// open serves an operation without a caller; only development has one.
-func open[Req, Res any](status int, op func(Req) (Res, error)) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		var req Req
-		if err := decode(c.Request(), required, &req); err != nil {
-			return err
-		}
-		res, err := op(req)
-		if err != nil {
-			return err
-		}
-		return answer(c, status, res)
-	}
-}
-
+// caller is the only way to one, and no operation runs without: who adds a route
+// cannot forget the proof against forgery.
 func (s *server) caller(c echo.Context) (billing.Caller, error) {
 	principal, err := s.o.Auth.Authenticate(c.Request())
 	if err != nil {
+		return billing.Caller{}, err
+	}
+	if err := s.checkProof(c.Request(), principal); err != nil {
 		return billing.Caller{}, err
 	}
 	return s.o.Service.Caller(principal)

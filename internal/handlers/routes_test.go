@@ -14,13 +14,16 @@ import (
 )
 
 // What development serves without being an operation of the contract.
-var pages = []string{"GET /", "GET /demo/*", "GET /.well-known/*"}
+var devPages = []string{"GET /", "GET /demo/*", "GET /.well-known/*"}
 
 func registered(dev *Dev) []string {
 	e := echo.New()
 	(&server{o: Options{Dev: dev}}).routes(e)
 	var routes []string
 	for _, r := range e.Routes() {
+		if r.Method == http.MethodHead {
+			continue // wherever there is GET; the contract says so once for all
+		}
 		path := regexp.MustCompile(`:(\w+)`).ReplaceAllString(r.Path, "{$1}")
 		routes = append(routes, r.Method+" "+path)
 	}
@@ -34,7 +37,7 @@ func TestContractHasEveryRouteAndNoOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, wantWithoutDev := slices.Clone(pages), []string(nil)
+	want, wantWithoutDev := slices.Clone(devPages), []string(nil)
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
 			want = append(want, method+" "+path)

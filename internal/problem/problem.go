@@ -25,6 +25,7 @@ const (
 	SessionNotOpen        Code = "session_not_open"
 	AlreadySubscribed     Code = "already_subscribed"
 	NoCustomer            Code = "no_customer"
+	RequestTimeout        Code = "request_timeout"
 	PayloadTooLarge       Code = "payload_too_large"
 	URITooLong            Code = "uri_too_long"
 	UnsupportedMediaType  Code = "unsupported_media_type"
@@ -58,9 +59,10 @@ var meanings = map[Code]meaning{
 	SessionNotOpen:        {http.StatusConflict, "The session is not open."},
 	AlreadySubscribed:     {http.StatusConflict, "The caller already has this subscription."},
 	NoCustomer:            {http.StatusConflict, "The caller has no customer yet."},
+	RequestTimeout:        {http.StatusRequestTimeout, "The request did not arrive in time."},
 	PayloadTooLarge:       {http.StatusRequestEntityTooLarge, "The request body is too large."},
 	URITooLong:            {http.StatusRequestURITooLong, "The address is too long."},
-	UnsupportedMediaType:  {http.StatusUnsupportedMediaType, "The body must be application/json."},
+	UnsupportedMediaType:  {http.StatusUnsupportedMediaType, "The body is not of a media type that is accepted here."},
 	ValidationFailed:      {http.StatusUnprocessableEntity, "A field has a value that is not allowed."},
 	RedirectNotAllowed:    {http.StatusUnprocessableEntity, "The URL is not on the list of allowed redirects."},
 	CatalogNotAllowed:     {http.StatusUnprocessableEntity, "The catalogue does not allow this."},

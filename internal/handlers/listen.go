@@ -1,0 +1,41 @@
+package handlers
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// NewServer returns a server for h with a limit on every phase of a connection;
+// net/http has none by itself.
+func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h,
+		// The whole request, headers and 64 KiB at most, has five seconds.
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       5 * time.Second,
+		// Longer than the deadline of a request, so that the answer about it gets out.
+		WriteTimeout:   15 * time.Second,
+		IdleTimeout:    30 * time.Second,
+		MaxHeaderBytes: 16 << 10,
+		// What clients do wrong on the wire is no event of ours.
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+}
+
+// readLimit is how long a client may take to read an answer: all of ours are short.
+const readLimit = 5 * time.Second
+
+// hurry cuts clients that do not read, from when there is something to read.
+func hurry(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		res := c.Response()
+		res.Before(func() {
+			// A recorder of a test has no deadlines.
+			_ = http.NewResponseController(res.Writer).SetWriteDeadline(time.Now().Add(readLimit))
+		})
+		return next(c)
+	}
+}
