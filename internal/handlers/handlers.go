@@ -113,6 +113,10 @@ func address(next echo.HandlerFunc) echo.HandlerFunc {
 			c.Response().Header().Set(echo.HeaderConnection, "close")
 		}
 		switch {
+		case r.Method == http.MethodConnect && r.URL.Path == "":
+			// A host in place of a path has no methods at all.
+			c.Response().Header().Set(echo.HeaderAllow, "")
+			return problem.New(problem.MethodNotAllowed, nil)
 		case strings.Count(r.URL.RawQuery, "&") >= maxQuery:
 			return problem.New(problem.MalformedRequest, errors.New("too many query parameters"))
 		case len(r.RequestURI) > maxAddress:
