@@ -39,7 +39,7 @@ func TestWire(t *testing.T) {
 	t.Logf("%d exchanges", len(all))
 }
 
-var repeated = regexp.MustCompile(`\{([ahqx])\*(\d+)\}`)
+var repeated = regexp.MustCompile(`\{([abcdhkmoqsx])\*(\d+)\}`)
 
 func wireBytes(text, token string) string {
 	text = strings.NewReplacer(`\r`, "\r", `\n`, "\n", "{token}", token).Replace(text)
@@ -47,11 +47,24 @@ func wireBytes(text, token string) string {
 		parts := repeated.FindStringSubmatch(m)
 		n, _ := strconv.Atoi(parts[2])
 		unit := map[string]string{
-			"a": "a", "q": "a&", "h": "X-Header: abcdefgh\r\n", "x": "1;" + strings.Repeat("e", 1024) + "\r\n \r\n",
+			"a": "a", "s": " ", "b": "[", "d": "]", "o": `{"a":`, "c": "}", "m": "{},", "k": keys(n),
+			"q": "a&", "h": "X-Header: abcdefgh\r\n", "x": "1;" + strings.Repeat("e", 1024) + "\r\n \r\n",
 		}[parts[1]]
+		if parts[1] == "k" {
+			return unit
+		}
 		return strings.Repeat(unit, n)
 	})
 	return unescape(text)
+}
+
+// keys are n members.
+func keys(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `"k%d":"v",`, i)
+	}
+	return b.String()
 }
 
 // exchange returns the statuses of every answer to bytes.
