@@ -25,12 +25,14 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-// policy allows what the page does and nothing else: its own files, calls to its own
-// origin. The ways to Stripe's pages are navigations of a script, which no directive names.
+// policy allows what the pages do and nothing else: their own files, calls to their own
+// origin. Browsers apply form-action to the redirect that answers a form too, and that goes
+// to Stripe; a script's way there is a navigation, which no directive names.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
-	"img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	"img-src 'self' data:; form-action 'self' https://checkout.stripe.com https://billing.stripe.com; " +
+	"base-uri 'none'; frame-ancestors 'none'"
 
-// Handler serves the demo page at / and its files below /demo/, to GET and HEAD. It gets
+// Handler serves the demo page at /, and its files and the page without script below /demo/, to GET and HEAD. It gets
 // tokens for anybody from POST /dev/token, so it belongs to development only.
 func Handler() http.Handler {
 	pages := load()

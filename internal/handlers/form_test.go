@@ -75,15 +75,15 @@ func TestFormsToThePortal(t *testing.T) {
 	h := newHouse(t, settings{})
 	alice := h.token("alice")
 	for body, want := range map[string]string{
-		"":                                        "303 - -",
-		"locale=de&return_url=":                   "303 - -",
-		"portal=default":                          "303 - -",
-		"return_url=https://app.example.com/":     "303 - -",
-		"flow[type]=subscription_cancel":          "422 catalog_not_allowed /flow",
-		"flow[type]=a&flow[type][x]=b":            "400 malformed_request /flow/type/x",
-		"flow[type][x]=b&flow[type]=a":            "400 malformed_request /flow/type",
-		"plan=pro":                                "400 malformed_request /plan",
-		"portal=no":                               "422 catalog_not_allowed /portal",
+		"":                                    "303 - -",
+		"locale=de&return_url=":               "303 - -",
+		"portal=default":                      "303 - -",
+		"return_url=https://app.example.com/": "303 - -",
+		"flow[type]=subscription_cancel":      "422 catalog_not_allowed /flow",
+		"flow[type]=a&flow[type][x]=b":        "400 malformed_request /flow/type/x",
+		"flow[type][x]=b&flow[type]=a":        "400 malformed_request /flow/type",
+		"plan=pro":                            "400 malformed_request /plan",
+		"portal=no":                           "422 catalog_not_allowed /portal",
 		"flow" + strings.Repeat("[a]", 16) + "=b": "400 malformed_request /flow" + strings.Repeat("[a]", 16),
 	} {
 		res := h.form("/portal", alice, body)

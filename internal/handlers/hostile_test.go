@@ -310,7 +310,7 @@ func TestTextsArriveAsTheyAre(t *testing.T) {
 	for _, text := range []string{
 		"\u202eevil\u202c", "a\u200bb", "\ufeff", "é", "e\u0301", "Ω≈ç√∫˜µ≤≥÷", "田中さん", "👩‍👩‍👧‍👦", "Z̮̞̠͙͔ͅA", "\u2028\u2029", "'; DROP TABLE customers; --",
 		"<script>alert(1)</script>", "${jndi:ldap://x}", "{{7*7}}", "%s%n%x", "\\", `"`, "\u0085", "true", "null", "NaN", "1e400", "0x10", "../..", "a\nb", "a\r\nb: c",
-		"\x1b[31m", "\x7f", "&a=b", "a[b]=c", strings.Repeat("é", 500), "‏test‏", "﷽", "𝓣𝓮𝔁𝓽", "\U0010fffd",
+		"\x1b[31m", "\x7f", "&a=b", "a[b]=c", strings.Repeat("é", 500), "\u200ftest\u200f", "﷽", "𝓣𝓮𝔁𝓽", "\U0010fffd",
 	} {
 		body, err := json.Marshal(map[string]any{"plan": "tshirt", "metadata": map[string]string{"ref": text}})
 		if err != nil {

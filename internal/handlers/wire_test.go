@@ -112,6 +112,7 @@ func (h *house) exchange(t *testing.T, bytes string) string {
 
 func status(t *testing.T, res *http.Response) string {
 	t.Helper()
+	defer res.Body.Close()
 	body, _ := io.ReadAll(res.Body)
 	if location := res.Header.Get("Location"); location != "" && res.StatusCode != http.StatusCreated {
 		t.Errorf("a redirect: %d %s", res.StatusCode, location)

@@ -47,7 +47,11 @@ if [ -z "$base" ]; then
 	cat "$work/out" "$work/log" >&2
 	exit 1
 fi
-timeout 180 node tools/browser/walk.mjs "$base" ${BROWSER_SHOTS:+"$BROWSER_SHOTS"} || {
-	tail -n 20 "$work/log" >&2
-	exit 1
+run() {
+	timeout 180 node "$@" || {
+		tail -n 20 "$work/log" >&2
+		exit 1
+	}
 }
+run tools/browser/walk.mjs "$base" ${BROWSER_SHOTS:+"$BROWSER_SHOTS"}
+run tools/browser/forms.mjs "$base"

@@ -42,6 +42,10 @@ try {
   await page.goto(base + "/");
   await step("demo page", { says: [/no real money/i] });
 
+  await page.goto(base + "/demo/form.html");
+  await step("plain forms", { says: [/without script/] });
+  await page.goto(base + "/");
+
   for (const [plan, said] of [["pro", /trial|subscri/i], ["tshirt", /\$25\.00/], ["save-card", /save/i]]) {
     await page.locator(`#${plan}-buy`).click();
     await page.waitForURL(/\/sandbox\/checkout\//);
