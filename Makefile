@@ -47,6 +47,8 @@ TORTURE ?= $(if $(filter true,$(CI)),short,full)
 TORTURE_TIMEOUT ?= 60m
 SEEDS ?= $(if $(filter true,$(CI)),10000,100000)
 
+ATTACK ?= $(if $(filter true,$(CI)),short,full)
+
 FUZZTIME ?= $(if $(filter true,$(CI)),10s,60s)
 TEST_TIMEOUT ?= 5m
 
@@ -96,6 +98,10 @@ torture: ## try to give an owner two customers; TORTURE=short or full, SEEDS=n, 
 	$(GO) test ./internal/customers -run '^$$' -bench 'Ensure' -benchmem
 	$(GO) test -tags torture -count=1 -timeout $(TORTURE_TIMEOUT) ./internal/torture -v -run '^TestTorture' -args -form=$(TORTURE)
 
+.PHONY: attack
+attack: ## attack the program on this machine and print what it withstood; ATTACK=short or full
+	$(GO) test -tags attack -count=1 -timeout 30m ./internal/attack -v -args -form=$(ATTACK)
+
 .PHONY: contract
 contract: $(STRIPE_MOCK_2023) $(STRIPE_MOCK_2026) ## hold what we send to Stripe against its published specification
 	TILL_STRIPE_MOCK_2023='$(STRIPE_MOCK_2023)' \
@@ -117,7 +123,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 	bash tools/fuzz/fuzz.sh $(FUZZTIME)
 
 .PHONY: nightly
-nightly: check test contract fuzz smoke browser torture ## everything, at full length
+nightly: check test contract fuzz smoke browser torture attack ## everything, at full length
 
 ##@ Keep
 

@@ -77,6 +77,7 @@ var places = map[string]place{
 	"":    {layer: ground, stdlib: true},
 	"web": {layer: ground, stdlib: true},
 
+	"internal/attack":              {layer: testSupport},
 	"internal/contract":            {layer: testSupport},
 	"internal/sandbox/sandboxtest": {layer: testSupport},
 	"internal/store/pgtest":        {layer: testSupport},

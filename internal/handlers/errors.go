@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -27,6 +28,10 @@ type document struct {
 
 // writeError is the only place that writes an error.
 func (s *server) writeError(err error, c echo.Context) {
+	if _, ours := errors.AsType[*problem.Error](err); c.Response().Committed && !ours {
+		s.gone(c, err)
+		return
+	}
 	p := asProblem(err)
 	eventOf(c).problem(p)
 	if c.Response().Committed {
@@ -50,8 +55,16 @@ func (s *server) writeError(err error, c echo.Context) {
 		Type: "urn:till:problem:" + string(p.Code), Title: p.Code.Title(), Status: p.Code.Status(),
 		Code: p.Code, RequestID: eventOf(c).id, Errors: p.Fields,
 	}); err != nil {
-		s.o.Logger.DebugContext(c.Request().Context(), "the caller has gone", "error", err)
+		s.gone(c, err)
 	}
+}
+
+// gone notes an answer that could not be written: no fault of ours.
+func (s *server) gone(c echo.Context, err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		s.metrics.timeouts.WithLabelValues("write").Inc()
+	}
+	s.o.Logger.DebugContext(c.Request().Context(), "the caller has gone", "error", err)
 }
 
 // show answers a program with JSON and a person with a page.

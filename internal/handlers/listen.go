@@ -1,7 +1,9 @@
 package handlers
 
 import (
+	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -20,13 +22,24 @@ func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
 		WriteTimeout:   15 * time.Second,
 		IdleTimeout:    30 * time.Second,
 		MaxHeaderBytes: 16 << 10,
+		ConnContext:    boundBuffer,
 		// What clients do wrong on the wire is no event of ours.
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 }
 
-// readLimit is how long a client may take to read an answer: all of ours are short.
-const readLimit = 5 * time.Second
+// boundBuffer: the kernel would take megabytes for a client that does not read, and
+// our answers are short.
+func boundBuffer(ctx context.Context, conn net.Conn) context.Context {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(32 << 10) // a wish; without it the deadlines still hold
+	}
+	return ctx
+}
+
+// readLimit is how long an answer may wait for a client that does not read: all of
+// ours fit into the kernel's buffer, so only one who has not read those before waits.
+const readLimit = 2 * time.Second
 
 // hurry cuts clients that do not read, from when there is something to read.
 func hurry(next echo.HandlerFunc) echo.HandlerFunc {

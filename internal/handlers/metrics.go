@@ -25,7 +25,8 @@ type metrics struct {
 	csrf *prometheus.CounterVec
 	// proxies: not zero behind a proxy means that trusted_proxies lacks it.
 	proxies prometheus.Counter
-	// timeouts: bodies that did not arrive. Headers that do not are net/http's.
+	// timeouts: bodies that did not arrive, answers that were not read. Headers that
+	// do not arrive are net/http's.
 	timeouts *prometheus.CounterVec
 	// known holds the methods of each route template.
 	known map[string]map[string]bool
@@ -57,7 +58,7 @@ func newMetrics(reg prometheus.Registerer, routes []*echo.Route) (*metrics, erro
 		}),
 		timeouts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "till_http_timeouts_total",
-			Help: "Requests that did not arrive in time, by the phase that took too long.",
+			Help: "Requests that did not arrive or were not read in time, by the phase that took too long.",
 		}, []string{"phase"}),
 		known: map[string]map[string]bool{unmatched: {}},
 	}
@@ -65,6 +66,7 @@ func newMetrics(reg prometheus.Registerer, routes []*echo.Route) (*metrics, erro
 		m.csrf.WithLabelValues(string(reason))
 	}
 	m.timeouts.WithLabelValues("body")
+	m.timeouts.WithLabelValues("write")
 	for _, r := range routes {
 		if m.known[r.Path] == nil {
 			m.known[r.Path] = map[string]bool{}

@@ -1,0 +1,198 @@
+//go:build attack
+
+package attack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var (
+	binary string
+	build  sync.Once
+)
+
+// program is a running `till serve --dev`: the real listeners, limits and handlers,
+// with the sandbox as Stripe.
+type program struct {
+	t                   *testing.T
+	base, metrics, logs string
+	pid                 int
+}
+
+var announced = regexp.MustCompile(`(?s)Open +(\S+)/\n.*Metrics +(\S+)\n`)
+
+func start(t *testing.T) *program {
+	t.Helper()
+	build.Do(func() {
+		cmd := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", binary, "till/cmd/api")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	})
+	p := &program{t: t, logs: filepath.Join(t.TempDir(), "log")}
+	logs, err := os.Create(p.logs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = logs.Close() })
+	out := &said{}
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, binary, "serve", "--dev")
+	cmd.Env = []string{"TILL_ADDR=127.0.0.1:0", "TILL_OPS_ADDR=127.0.0.1:0", "HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir()}
+	cmd.Stdout, cmd.Stderr = out, logs
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 40 * time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		if err := cmd.Wait(); err != nil && ctx.Err() == nil {
+			t.Errorf("the program: %v", err)
+		}
+	})
+	p.pid = cmd.Process.Pid
+	for range 600 {
+		if m := announced.FindStringSubmatch(out.String()); m != nil {
+			p.base, p.metrics = m[1], m[2]
+			return p
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("the program has not started:\n%s\n%s", out.String(), p.log())
+	return nil
+}
+
+// address is host:port.
+func (p *program) address() string { return strings.TrimPrefix(p.base, "http://") }
+
+func (p *program) port() int {
+	_, port, _ := strings.Cut(p.address(), ":")
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return n
+}
+
+func (p *program) log() string {
+	text, err := os.ReadFile(p.logs)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// peak is the most memory that the process has had, in MiB.
+func (p *program) peak() float64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	m := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(text)
+	if m == nil {
+		p.t.Fatal("no VmHWM")
+	}
+	kib, _ := strconv.Atoi(string(m[1]))
+	return float64(kib) / 1024
+}
+
+var client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+
+// call sends a request with a bearer token and returns status and body.
+func (p *program) call(method, path, token, body string) (int, []byte, error) {
+	req, err := http.NewRequestWithContext(context.Background(), method, p.base+path, strings.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	return res.StatusCode, text, err
+}
+
+// member calls, wants status, and returns a member of the answer.
+func (p *program) member(method, path, token, body, name string, status int) string {
+	p.t.Helper()
+	got, text, err := p.call(method, path, token, body)
+	if err != nil || got != status {
+		p.t.Fatalf("%s %s: %d %s %v", method, path, got, text, err)
+	}
+	var m map[string]any
+	if err := json.Unmarshal(text, &m); err != nil {
+		p.t.Fatal(err)
+	}
+	value, _ := m[name].(string)
+	return value
+}
+
+func (p *program) token(subject string) string {
+	p.t.Helper()
+	return p.member("POST", "/dev/token", "", `{"sub":"`+subject+`"}`, "token", http.StatusCreated)
+}
+
+// series counts what a scrape returns.
+func (p *program) series() (n int) {
+	p.t.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, p.metrics, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for line := range bytes.Lines(text) {
+		if line[0] != '#' {
+			n++
+		}
+	}
+	return n
+}
+
+// said is a buffer that may be read while it is written.
+type said struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *said) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(b)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
