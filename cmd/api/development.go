@@ -46,6 +46,9 @@ func develop(cfg *config.Config, addr net.Addr) (*development, error) {
 		cfg.Redirects.Default = cfg.PublicURL + "/"
 	}
 	cfg.Auth.Origins = append(cfg.Auth.Origins, cfg.PublicURL)
+	if cfg.Auth.CookieName == "" {
+		cfg.Auth.CookieName = devCookie
+	}
 
 	public, err := url.Parse(cfg.PublicURL)
 	if err != nil {
@@ -92,26 +95,6 @@ func (d *development) mint(subject string) (string, time.Time, error) {
 // devCookie carries a token to a page without script. Nothing of ours sets it: whoever
 // wants it, as the browser test does, writes it with a token of /dev/token.
 const devCookie = "till-session"
-
-// authenticator takes a token from devCookie too, where there is no Authorization.
-func (d *development) authenticator(v *auth.Verifier) handlers.Authenticator {
-	if d == nil {
-		return v
-	}
-	return cookieReader{v}
-}
-
-type cookieReader struct{ verifier *auth.Verifier }
-
-func (c cookieReader) Authenticate(r *http.Request) (auth.Principal, error) {
-	cookies := r.CookiesNamed(devCookie)
-	if len(cookies) != 1 || r.Header["Authorization"] != nil {
-		return c.verifier.Authenticate(r)
-	}
-	p, err := c.verifier.Verify(r.Context(), cookies[0].Value)
-	p.Ambient = true
-	return p, err
-}
 
 // routes are the development routes of the public surface.
 func (d *development) routes() *handlers.Dev {

@@ -133,7 +133,7 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 		return err
 	}
 	surface, err := handlers.New(handlers.Options{
-		Service: useCases, Auth: s.dev.authenticator(s.verifier), Ready: s.ready, Origins: cfg.Auth.Origins,
+		Service: useCases, Auth: s.verifier, Ready: s.ready, Origins: cfg.Auth.Origins,
 		Apps: redirects, TrustedProxies: cfg.TrustedProxies,
 		LoopbackOrigins: cfg.Dev, OpenAPI: till.OpenAPI, Metrics: reg, Logger: s.logger, Dev: s.dev.routes(),
 	})

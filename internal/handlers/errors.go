@@ -41,8 +41,8 @@ func (s *server) writeError(err error, c echo.Context) {
 	if after := retryAfter(p); after > 0 {
 		h.Set(echo.HeaderRetryAfter, strconv.Itoa(int(math.Ceil(after.Seconds()))))
 	}
-	if p.Code == problem.Unauthenticated {
-		h.Set(echo.HeaderWWWAuthenticate, challenge(err))
+	if says := challenge(p, err); says != "" {
+		h.Set(echo.HeaderWWWAuthenticate, says)
 	}
 	if p.Code == problem.RequestTimeout {
 		s.metrics.timeouts.WithLabelValues("body").Inc()
@@ -106,11 +106,14 @@ func asProblem(err error) *problem.Error {
 	return problem.New(problem.Internal, err)
 }
 
-func challenge(err error) string {
+func challenge(p *problem.Error, err error) string {
 	if r, ok := errors.AsType[*auth.Rejection](err); ok {
 		return r.Challenge()
 	}
-	return "Bearer"
+	if p.Code == problem.Unauthenticated {
+		return "Bearer"
+	}
+	return ""
 }
 
 func notReady(err error) error {
