@@ -18,6 +18,8 @@ const (
 	settleAfter = 60 * time.Second
 	// What Stripe dates a customer by, and what it says the time is, differ by less.
 	clockSlack = 5 * time.Minute
+	// A settlement takes two or three steps, and a few more in company.
+	maxSteps = 20
 	// What a reconciliation may spend on looking through Stripe's list.
 	manyPages = 10_000
 )
@@ -53,6 +55,7 @@ func (s *Service) reservation(owner Owner, generation int, now Moment) Record {
 // can be trusted, by looking for what it made once it cannot.
 func (s *Service) settle(ctx context.Context, rec Record, e effort) (Record, result, error) {
 	timely := false // Stripe was asked for the time since this began
+	steps := 0
 	for wait := 50 * time.Millisecond; ; {
 		if err := rec.Check(); err != nil {
 			return rec, resultFailed, unavailable(err)
@@ -71,6 +74,11 @@ func (s *Service) settle(ctx context.Context, rec Record, e effort) (Record, res
 			wait = min(2*wait, time.Second)
 		case err != nil && !errors.Is(err, ErrChanged) && !isKeySpent(err):
 			return rec, res, unavailable(err)
+		default:
+			// Others may be quicker a few times, and not for ever.
+			if steps++; steps > maxSteps {
+				return rec, res, unavailable(errors.Join(errors.New("the record does not come to an end"), err))
+			}
 		}
 		if rec, err = s.store.Find(ctx, rec.Owner); err != nil {
 			return rec, resultFailed, unavailable(err)
@@ -80,7 +88,7 @@ func (s *Service) settle(ctx context.Context, rec Record, e effort) (Record, res
 
 // step does the next thing there is to do for a reserved record.
 func (s *Service) step(ctx context.Context, rec Record, e effort, timely *bool) (Record, result, error) {
-	if rec.FirstAttemptAt.IsZero() {
+	if rec.FirstAttemptAt.IsZero() && !rec.KeySpent {
 		return s.first(ctx, rec)
 	}
 	// A key must not be sent again once Stripe may have forgotten it, so its age is
@@ -166,7 +174,14 @@ func (s *Service) create(ctx context.Context, rec Record) (Created, error) {
 // Stripe, a search is not. What is found is adopted at once; that there is nothing
 // counts only when nothing can come any more.
 func (s *Service) lookUp(ctx context.Context, rec Record, now Moment, e effort) (Record, result, error) {
-	from, to := rec.FirstAttemptAt.Add(-clockSlack), rec.LastAttemptAt.Add(s.o.Deadline+clockSlack)
+	if rec.FirstAttemptAt.IsZero() {
+		// The key was spent by an attempt that the database has lost since.
+		rec.FirstAttemptAt = rec.ReservedAt
+	}
+	from, to := rec.FirstAttemptAt.Add(-clockSlack), now.Latest.Add(clockSlack)
+	if !rec.LastAttemptAt.IsZero() {
+		to = rec.LastAttemptAt.Add(s.o.Deadline + clockSlack)
+	}
 	s.calling.Store(rec.Owner, true)
 	defer s.calling.Delete(rec.Owner)
 	id, err := s.orphan(ctx, rec, from, to, e.pages)

@@ -470,3 +470,24 @@ func TestALookUpThatIsInterruptedIsFinishedLater(t *testing.T) {
 		}
 	}
 }
+
+// A process notes that the key is spent, and the database has lost the attempt that
+// taught it so.
+func TestAKeyThatIsSpentWithoutAnAttemptIsLookedBehind(t *testing.T) {
+	t.Parallel()
+	for _, made := range []bool{true, false} {
+		w := newWorld()
+		w.reserves(t, alice)
+		r := w.record(t, alice)
+		r.KeySpent = true
+		w.store.Put(r)
+		if made {
+			w.stripe.have(alice.Metadata(customers.SubjectPlain, 1))
+		}
+		w.advance(61 * time.Second)
+		id := w.replica(t).ensures(t, alice)
+		if got := w.stripe.ofOwner(alice); len(got) != 1 || got[0] != id {
+			t.Errorf("got %s of %v", id, got)
+		}
+	}
+}
