@@ -217,6 +217,25 @@ func TestAnUncertainTimeIsJudgedByItsWorseEnd(t *testing.T) {
 	}
 }
 
+// Every answer says the time anew, to the second: what is left of the quiet minute may
+// be the same few milliseconds for as long as that.
+func TestTheQuietMinuteEndsThoughTheTimeIsKnownToTheSecond(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := goingWorld()
+		w.advance(w.now().Truncate(time.Second).Add(time.Second + 10*time.Millisecond).Sub(w.now()))
+		w.stripe.create = once(failsFirst)
+		s := w.replica(t)
+		s.fails(t, alice, problem.UpstreamError)
+		w.stripe.read = func() (customers.Moment, bool) {
+			second := w.now().Truncate(time.Second)
+			return customers.Moment{Earliest: second, Latest: second.Add(time.Second)}, true
+		}
+		w.advance(time.Minute - 9*time.Millisecond)
+		s.ensures(t, alice)
+	})
+}
+
 // The hour between two healings, and the sweeper's 15 seconds, likewise.
 func TestHealingsAndSweepsUnderAnUncertainTime(t *testing.T) {
 	t.Parallel()

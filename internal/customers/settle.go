@@ -20,6 +20,9 @@ const (
 	clockSlack = 5 * time.Minute
 	// A settlement takes two or three steps, and a few more in company.
 	maxSteps = 20
+	// Stripe's time comes with every answer, to the second: after a shorter wait than
+	// this, the next answer may put it back to where it was.
+	shortestWait = 250 * time.Millisecond
 	// What a reconciliation may spend on looking through Stripe's list.
 	manyPages = 10_000
 )
@@ -216,7 +219,7 @@ func quietFrom(rec Record) time.Time {
 
 // waitOut is nil once d has passed, so that a new look is worth while.
 func (s *Service) waitOut(ctx context.Context, d time.Duration, e effort) error {
-	if e.waits && hasTimeFor(ctx, d) && sleep(ctx, d) {
+	if w := max(d, shortestWait); e.waits && hasTimeFor(ctx, w) && sleep(ctx, w) {
 		return nil
 	}
 	return &problem.Error{

@@ -243,6 +243,7 @@ func TestBreaker(t *testing.T) {
 		"refusals":            refuses(http.StatusBadRequest, "invalid_request_error", "", ""),
 		"a wrong key":         refuses(http.StatusUnauthorized, "invalid_request_error", "", ""),
 		"locks":               lock,
+		"replayed failures":   refuses(http.StatusInternalServerError, "api_error", "", "", "Idempotent-Replayed: true"),
 		"answers disbelieved": answers(http.StatusOK, with(checkoutSession, "url", "https://not.configured.example/")),
 	} {
 		inBreaker(name+" leave it closed", func(t *testing.T, c *client, stripe *fake) {

@@ -15,9 +15,11 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"testing"
 	"time"
 
 	"till/internal/auth/devissuer"
@@ -120,6 +122,26 @@ func (f *fleet) any(r *rand.Rand) string {
 		}
 	}
 	return ""
+}
+
+// explain logs what went wrong in the eyes of the processes, in the end.
+func (f *fleet) explain(t *testing.T) {
+	const enough = 20
+	for _, s := range f.slots {
+		s.mu.Lock()
+		c := s.child
+		s.mu.Unlock()
+		if c == nil {
+			continue
+		}
+		var wrong []string
+		for line := range strings.Lines(c.said.String()) {
+			if strings.Contains(line, `"error":`) {
+				wrong = append(wrong, line)
+			}
+		}
+		t.Logf("%s:\n%s", c.name, strings.Join(wrong[max(0, len(wrong)-enough):], ""))
+	}
 }
 
 // panicked returns what processes said that must not happen.

@@ -95,6 +95,9 @@ func settleAll(ctx context.Context, t *testing.T, c *crowd, st *stripe, database
 	must(t, err)
 	w.hold(t, c.owners, c.seen)
 	report.none(t, "answers that callers cannot use", c.seen.odd)
+	if t.Failed() {
+		c.fleet.explain(t)
+	}
 	must(t, c.fleet.stop())
 	report.none(t, "panics", c.fleet.panicked())
 }
