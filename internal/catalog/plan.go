@@ -4,7 +4,10 @@
 // URLs, and it reaches Stripe only through the PriceSource it is given.
 package catalog
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // Mode is Stripe's Checkout Session mode.
 type Mode string
@@ -70,6 +73,8 @@ type Quantity struct {
 // LineItem is one price of a plan.
 type LineItem struct {
 	Price PriceRef
+	// Name is what callers know the item by; "" for the price's lookup key or id.
+	Name string
 	// Quantity is nil when the caller has no say: a licensed price is then sold
 	// once, a metered one without a quantity.
 	Quantity *Quantity
@@ -86,7 +91,21 @@ type Plan struct {
 	Params    Params
 	// Once asks for at most one live subscription of this plan per customer.
 	Once bool
+	// TrialOnce drops the trial for customers who have had one.
+	TrialOnce bool
+	// Currencies are those a caller may choose from, in lower case; empty leaves it to
+	// Stripe to know which ones the prices have.
+	Currencies []string
+	// UIModes are those a caller may choose from, in the spelling of before 2026-03-25;
+	// empty for all that the template suits.
+	UIModes []string
+	// ShippingOptions are Stripe's shipping options by the names that callers know
+	// them by. An update may choose among them.
+	ShippingOptions map[string]Params
 }
+
+// Alias is what callers know the item by.
+func (i LineItem) Alias() string { return cmp.Or(i.Name, i.Price.LookupKey, i.Price.ID) }
 
 // AcceptsField reports whether a caller may send f.
 func (p Plan) AcceptsField(f Field) bool { return slices.Contains(p.Accepts, f) }
@@ -113,6 +132,8 @@ type Portal struct {
 	Params Params
 	// Flows are the deep-link flows a caller may ask for.
 	Flows []string
+	// Coupons are the ids of those that a flow may offer or apply.
+	Coupons []string
 	// MissingCustomer is what becomes of a caller who has no customer yet: "create"
 	// (or "") or "refuse".
 	MissingCustomer string

@@ -100,11 +100,15 @@ type limitsSection struct {
 }
 
 type planBody struct {
-	Mode      string         `yaml:"mode"`
-	LineItems []lineItem     `yaml:"line_items"`
-	Accepts   []string       `yaml:"accepts"`
-	Params    catalog.Params `yaml:"params"`
-	Once      bool           `yaml:"once"`
+	Mode            string                    `yaml:"mode"`
+	LineItems       []lineItem                `yaml:"line_items"`
+	Accepts         []string                  `yaml:"accepts"`
+	Params          catalog.Params            `yaml:"params"`
+	Once            bool                      `yaml:"once"`
+	TrialOnce       bool                      `yaml:"trial_once"`
+	Currencies      []string                  `yaml:"currencies"`
+	UIModes         []string                  `yaml:"ui_modes"`
+	ShippingOptions map[string]catalog.Params `yaml:"shipping_options"`
 }
 
 type lineItem struct {
@@ -112,6 +116,7 @@ type lineItem struct {
 		ID        string `yaml:"id"`
 		LookupKey string `yaml:"lookup_key"`
 	} `yaml:"price"`
+	Name     string         `yaml:"name"`
 	Quantity *quantity      `yaml:"quantity"`
 	Params   catalog.Params `yaml:",rest"` // Stripe's other line item parameters
 }
@@ -119,6 +124,7 @@ type lineItem struct {
 type portalBody struct {
 	Params          catalog.Params `yaml:"params"`
 	Flows           []string       `yaml:"flows"`
+	Coupons         []string       `yaml:"coupons"`
 	MissingCustomer string         `yaml:"missing_customer"`
 	DeletedCustomer string         `yaml:"deleted_customer"`
 }

@@ -28,7 +28,7 @@ func (l *loader) judgePortals() []catalog.Portal {
 	for _, name := range sortedKeys(l.doc.Portals) {
 		body := l.doc.Portals[name]
 		portal := catalog.Portal{
-			Name: name, Params: body.Params, Flows: body.Flows,
+			Name: name, Params: body.Params, Flows: body.Flows, Coupons: body.Coupons,
 			MissingCustomer: body.MissingCustomer, DeletedCustomer: body.DeletedCustomer,
 		}
 		l.judgeTemplate("portals."+name, name, portal.Check())
@@ -52,10 +52,14 @@ func (l *loader) judgeTemplate(path, name string, findings []catalog.Finding) {
 }
 
 func (b planBody) catalog(name string) catalog.Plan {
-	plan := catalog.Plan{Name: name, Mode: catalog.Mode(b.Mode), Params: b.Params, Once: b.Once}
+	plan := catalog.Plan{
+		Name: name, Mode: catalog.Mode(b.Mode), Params: b.Params, Once: b.Once, TrialOnce: b.TrialOnce,
+		Currencies: b.Currencies, UIModes: b.UIModes, ShippingOptions: b.ShippingOptions,
+	}
 	for _, item := range b.LineItems {
 		plan.LineItems = append(plan.LineItems, catalog.LineItem{
 			Price:    catalog.PriceRef{ID: item.Price.ID, LookupKey: item.Price.LookupKey},
+			Name:     item.Name,
 			Quantity: item.Quantity.catalog(),
 			Params:   item.Params,
 		})
