@@ -37,7 +37,7 @@ type seen struct {
 	odd      []string
 	requests int
 	slowest  time.Duration
-	// failures are when callers were refused, other than by a process that was killed.
+	// failures are when those came who were refused, other than by a process that was killed.
 	failures []time.Time
 }
 
@@ -62,7 +62,7 @@ func (s *seen) note(o owner, r reply, took time.Duration) {
 	s.statuses[r.status]++
 	s.slowest = max(s.slowest, took)
 	if r.again && r.status != "refused" && r.status != "broken" {
-		s.failures = append(s.failures, time.Now())
+		s.failures = append(s.failures, time.Now().Add(-took))
 	}
 	if r.odd != "" {
 		s.odd = append(s.odd, r.odd)
@@ -76,7 +76,7 @@ func (s *seen) note(o owner, r reply, took time.Duration) {
 	s.given[o][r.customer]++
 }
 
-// lastFailure returns how long after a moment the last refusal came.
+// lastFailure returns how long after a moment the last one came who was refused.
 func (s *seen) lastFailure(since time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -136,7 +136,7 @@ func (f *fleet) explain(t *testing.T) {
 		}
 		var wrong []string
 		for line := range strings.Lines(c.said.String()) {
-			if strings.Contains(line, `"error":`) {
+			if strings.Contains(line, `"level":"ERROR"`) || strings.Contains(line, `"level":"WARN"`) {
 				wrong = append(wrong, line)
 			}
 		}

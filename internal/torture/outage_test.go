@@ -74,7 +74,7 @@ func outage(t *testing.T, urls []string, event func(context.Context) (time.Time,
 	report.fact(t, "answers", c.seen.histogram())
 	report.fact(t, "people who gave up", c.gaveUp.Load())
 	last := c.seen.lastFailure(back).Round(time.Millisecond)
-	report.judge(t, "the last refusal after the database is back", "<= 10 s", last, last <= within)
+	report.judge(t, "the last who was refused came after the database was back", "<= 10 s", last, last <= within)
 	report.judge(t, "people came", "> 100", len(c.owners), len(c.owners) > 100)
 	w, err := learn(ctx, st, urls[len(urls)-1], c.owners)
 	must(t, err)
