@@ -36,6 +36,18 @@ func openMigrated(t testing.TB, url string) *store.Store {
 	return s
 }
 
+// openPatiently opens a database of Postgres without the limits that a busy machine
+// would meet.
+func openPatiently(t testing.TB, url string) *store.Store {
+	t.Helper()
+	parameters := "?"
+	if strings.Contains(url, "?") {
+		parameters = "&"
+	}
+	// Behind a pooler the parameter falls away, and with it the limit.
+	return openMigrated(t, url+parameters+"statement_timeout=60000").Patiently()
+}
+
 // runSuite runs the conformance suite; every test of it gets a database of its own.
 func runSuite(t *testing.T, newDatabase func(t *testing.T) (url string)) {
 	t.Helper()
@@ -51,12 +63,7 @@ func runSuite(t *testing.T, newDatabase func(t *testing.T) (url string)) {
 			urls[t.Name()] = url
 		}
 		mu.Unlock()
-		parameters := "?"
-		if strings.Contains(url, "?") {
-			parameters = "&"
-		}
-		// Behind a pooler the parameter falls away, and with it the limit.
-		return openMigrated(t, url+parameters+"statement_timeout=60000").Patiently()
+		return openPatiently(t, url)
 	})
 }
 
