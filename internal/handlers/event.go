@@ -16,12 +16,18 @@ import (
 
 const headerRequestID = "X-Request-Id"
 
-// event is what one request is remembered by: one line in the log.
+// event is what one request is remembered by: one line in the log, and one row of the
+// audit if it was a write.
 type event struct {
 	id     string
 	failed *problem.Error
 	// page says that a person looks at the answer, not a program.
 	page bool
+	// principal is who asks; nil until that is certain.
+	principal *auth.Principal
+	// object and customer are those of the result of a write.
+	object, customer string
+	audited          bool
 }
 
 const eventKey = "till.event"
@@ -42,9 +48,11 @@ func (s *server) event(next echo.HandlerFunc) echo.HandlerFunc {
 		e := &event{id: requestID(req.Header)}
 		c.Set(eventKey, e)
 		c.Response().Header().Set(headerRequestID, e.id)
+		c.Response().Before(func() { s.audit(c, e) })
 		if err := next(c); err != nil {
 			s.writeError(err, c)
 		}
+		s.audit(c, e) // also where no answer could be written
 		client, untrusted := s.clientOf(req)
 		if untrusted {
 			s.metrics.proxies.Inc()

@@ -30,11 +30,13 @@ type Apps interface {
 	Link(path, query string) (link string, ok bool)
 }
 
-// Options configure the surface. Service, Auth, Ready, Apps, Metrics and Logger
+// Options configure the surface. Service, Auth, Audit, Ready, Apps, Metrics and Logger
 // are required.
 type Options struct {
 	Service *billing.Service
 	Auth    Authenticator
+	// Audit gets an event for every write.
+	Audit Auditor
 	// Ready reports whether requests can be served; the error is for the log.
 	Ready func() error
 	// Apps knows where {public_url}/return/ leads to.
@@ -75,7 +77,7 @@ type server struct {
 
 // New returns the public surface.
 func New(o Options) (http.Handler, error) {
-	if o.Service == nil || o.Auth == nil || o.Ready == nil || o.Apps == nil || o.Metrics == nil || o.Logger == nil {
+	if o.Service == nil || o.Auth == nil || o.Audit == nil || o.Ready == nil || o.Apps == nil || o.Metrics == nil || o.Logger == nil {
 		return nil, errors.New("handlers: a required collaborator is missing")
 	}
 	if o.RequestTimeout == 0 {
@@ -86,6 +88,9 @@ func New(o Options) (http.Handler, error) {
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.writeError
 	s.routes(e)
+	if err := checkActions(e.Routes()); err != nil {
+		return nil, err
+	}
 	var err error
 	if s.metrics, err = newMetrics(o.Metrics, e.Routes()); err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"till"
+	"till/internal/audit"
 	"till/internal/auth"
 	"till/internal/auth/devissuer"
 	"till/internal/billing"
@@ -48,6 +49,8 @@ type house struct {
 	issuer   *devissuer.Issuer
 	registry *prometheus.Registry
 	logs     *safeBuffer
+	audit    *audit.Log
+	rows     audit.Reader
 	// ready is what /readyz says; nil is ready.
 	ready error
 	// breakAuth makes the authenticator panic, as no code of ours should.
@@ -62,6 +65,9 @@ type settings struct {
 	readTimeout    time.Duration
 	stripeBase     func(sandboxURL string) string
 	proxies        []netip.Prefix
+	subjects       customers.SubjectForm
+	// auditStore stands in for the database's.
+	auditStore audit.Store
 }
 
 func newHouse(t *testing.T, set settings) *house {
@@ -105,17 +111,24 @@ func newHouse(t *testing.T, set settings) *house {
 	})
 	must(err)
 	plans := catalog.New(testPlans(), []catalog.Portal{{Name: "default"}, {Name: "customers-only", MissingCustomer: catalog.Refuse}})
-	mapping, err := customers.New(db, client, h.registry, customers.Options{Version: client.Version()})
+	mapping, err := customers.New(db, client, h.registry, customers.Options{Version: client.Version(), SubjectForm: set.subjects})
 	must(err)
 	gate := billing.NewGate(billing.GateOptions{
 		Stripe: client, Accounts: db, Catalog: plans, Fingerprint: "test", Logger: logger,
 	})
 	service, err := billing.New(billing.Options{
 		Gate: gate, Catalog: plans, Customers: mapping, Redirects: redirects, Stripe: client, Metrics: h.registry,
+		SubjectForm: set.subjects,
 	})
 	must(err)
+	if set.auditStore == nil {
+		set.auditStore = db
+	}
+	h.rows = set.auditStore
+	h.audit, err = audit.New(audit.Options{Store: set.auditStore, Metrics: h.registry, Logger: logger, Mode: audit.Sync})
+	must(err)
 	surface, err := handlers.New(handlers.Options{
-		Service: service, Auth: authenticator{h, verifier}, Apps: redirects, TrustedProxies: set.proxies, Ready: func() error { return h.ready },
+		Service: service, Auth: authenticator{h, verifier}, Audit: h.audit, Apps: redirects, TrustedProxies: set.proxies, Ready: func() error { return h.ready },
 		Origins: []string{appOrigin}, OpenAPI: till.OpenAPI, Metrics: h.registry, Logger: logger,
 		RequestTimeout: set.requestTimeout,
 		Dev: &handlers.Dev{
@@ -139,8 +152,11 @@ func newHouse(t *testing.T, set settings) *house {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- gate.Run(ctx) }()
+	var auditing sync.WaitGroup
+	auditing.Go(func() { _ = h.audit.Run(ctx) })
 	t.Cleanup(func() {
 		stop()
+		auditing.Wait()
 		if err := <-ended; err != nil {
 			t.Errorf("the gate: %v", err)
 		}

@@ -86,6 +86,7 @@ func write[Req, Res any](s *server, op creation[Req, Res]) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		eventOf(c).wrote(res)
 		if form {
 			return follow(c, op.page(res))
 		}
@@ -112,12 +113,13 @@ func read[Res any](s *server, op operation[string, Res]) echo.HandlerFunc {
 }
 
 // caller is the only way to one, and no operation runs without: who adds a route
-// cannot forget the proof against forgery.
+// cannot forget the proof against forgery, nor the audit.
 func (s *server) caller(c echo.Context) (billing.Caller, error) {
 	principal, err := s.o.Auth.Authenticate(c.Request())
 	if err != nil {
 		return billing.Caller{}, err
 	}
+	eventOf(c).principal = &principal
 	if err := s.checkProof(c.Request(), principal); err != nil {
 		return billing.Caller{}, err
 	}

@@ -56,3 +56,20 @@ func TestContractHasEveryRouteAndNoOther(t *testing.T) {
 		t.Errorf("without --dev (-openapi.yaml +routes):\n%s", diff)
 	}
 }
+
+func TestARouteThatTheAuditCannotNameIsRefused(t *testing.T) {
+	t.Parallel()
+	e := echo.New()
+	(&server{}).routes(e)
+	if err := checkActions(e.Routes()); err != nil {
+		t.Error(err)
+	}
+	get(e, "/harmless", nil)
+	if err := checkActions(e.Routes()); err != nil {
+		t.Error(err)
+	}
+	e.DELETE("/checkout/:id", nil)
+	if err := checkActions(e.Routes()); err == nil {
+		t.Error("DELETE /checkout/:id has no name and is taken")
+	}
+}
