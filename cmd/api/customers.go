@@ -45,7 +45,7 @@ T is a time (2026-11-20T04:00:00Z), a day in UTC (2026-11-20), or how long ago
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be done")
 	_ = cmd.MarkFlagRequired("since") // the flag exists
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		from, err := parseSince(since, time.Now())
+		from, err := parseTime("--since", since, time.Now())
 		if err != nil {
 			return err
 		}
@@ -59,8 +59,8 @@ T is a time (2026-11-20T04:00:00Z), a day in UTC (2026-11-20), or how long ago
 	return cmd
 }
 
-// parseSince reads a time, a day, or a distance from now.
-func parseSince(text string, now time.Time) (time.Time, error) {
+// parseTime reads the value of a flag: a time, a day, or a distance from now.
+func parseTime(flag, text string, now time.Time) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
 		if at, err := time.Parse(layout, text); err == nil {
 			return at, nil
@@ -74,7 +74,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	if ago, err := time.ParseDuration(text); err == nil && ago > 0 {
 		return now.Add(-ago), nil
 	}
-	return time.Time{}, fmt.Errorf("--since %q: write a time such as 2026-11-20T04:00:00Z, a day such as 2026-11-20, or how long ago, such as 36h or 7d", text)
+	return time.Time{}, fmt.Errorf("%s %q: write a time such as 2026-11-20T04:00:00Z, a day such as 2026-11-20, or how long ago, such as 36h or 7d", flag, text)
 }
 
 func (t *toolbox) reconcile(ctx context.Context, out io.Writer, since time.Time, dryRun bool) error {

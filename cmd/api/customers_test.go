@@ -215,12 +215,12 @@ func TestSinceIsATimeADayOrADistance(t *testing.T) {
 		"36h":                       now.Add(-36 * time.Hour),
 		"7d":                        now.AddDate(0, 0, -7),
 	} {
-		if got, err := parseSince(text, now); err != nil || !got.Equal(want) {
+		if got, err := parseTime("--since", text, now); err != nil || !got.Equal(want) {
 			t.Errorf("%s: got %v, %v, want %v", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"", "yesterday", "0d", "-3d", "-36h", "0h", "1700000000", "d"} {
-		if got, err := parseSince(text, now); err == nil {
+		if got, err := parseTime("--since", text, now); err == nil {
 			t.Errorf("%q: got %v, want an error", text, got)
 		}
 	}

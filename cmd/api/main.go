@@ -51,7 +51,7 @@ func run(ctx context.Context, p process) int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(p), migrateCommand(p), customersCommand(p), sandboxCommand(p), versionCommand(p))
+	root.AddCommand(serveCommand(p), migrateCommand(p), customersCommand(p), auditCommand(p), sandboxCommand(p), versionCommand(p))
 	root.SetArgs(p.args)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)

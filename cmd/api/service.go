@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"till"
+	"till/internal/audit"
 	"till/internal/auth"
 	"till/internal/billing"
 	"till/internal/catalog"
@@ -49,6 +50,7 @@ type service struct {
 	verifier  *auth.Verifier
 	customers *customers.Service
 	gate      *billing.Gate
+	audit     *audit.Log
 	draining  atomic.Bool
 	// wasReady is set once and never reset.
 	wasReady atomic.Bool
@@ -132,8 +134,14 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	if err != nil {
 		return err
 	}
+	s.audit, err = audit.New(audit.Options{
+		Store: s.store, Metrics: reg, Logger: s.logger, Mode: cfg.Audit.Mode, Retention: cfg.Audit.Retention,
+	})
+	if err != nil {
+		return err
+	}
 	surface, err := handlers.New(handlers.Options{
-		Service: useCases, Auth: s.verifier, Ready: s.ready, Origins: cfg.Auth.Origins,
+		Service: useCases, Auth: s.verifier, Audit: s.audit, Ready: s.ready, Origins: cfg.Auth.Origins,
 		Apps: redirects, TrustedProxies: cfg.TrustedProxies,
 		LoopbackOrigins: cfg.Dev, OpenAPI: till.OpenAPI, Metrics: reg, Logger: s.logger, Dev: s.dev.routes(),
 	})

@@ -6,7 +6,9 @@ package config
 
 import (
 	"net/netip"
+	"time"
 
+	"till/internal/audit"
 	"till/internal/auth"
 	"till/internal/catalog"
 	"till/internal/redirect"
@@ -28,6 +30,7 @@ type Config struct {
 	Stripe    Stripe
 	Database  Database
 	Limits    Limits
+	Audit     Audit
 	Plans     []catalog.Plan   // sorted by name
 	Portals   []catalog.Portal // sorted by name
 	Redirects redirect.Options
@@ -70,4 +73,11 @@ type Limits struct {
 	StripeRPSPerEndpoint, Replicas int
 	// RedisURL may carry a password. It is not acted upon in this version.
 	RedisURL secret.Secret
+}
+
+// Audit is how writes are remembered.
+type Audit struct {
+	Mode audit.Mode
+	// Retention is how long; 0 is for ever.
+	Retention time.Duration
 }

@@ -114,11 +114,12 @@ func (d *decoder) table(path string, n *yaml.Node, into reflect.Value) {
 
 func (d *decoder) scalar(path string, n *yaml.Node, into reflect.Value) {
 	isText := into.Kind() == reflect.String || into.Type() == secretType || into.Type() == durationType
+	isNone := into.Type() == durationType && n.Value == "0" // the one that needs no unit
 	tag := n.ShortTag()
 	switch {
 	case n.Kind != yaml.ScalarNode:
 		d.refuse(path, "must be a single value", "write one value, not a list or a mapping")
-	case isText && tag != "!!str" && tag != "!!timestamp":
+	case isText && !isNone && tag != "!!str" && tag != "!!timestamp":
 		w := notText(into)
 		d.refuse(path, w.text, w.fix)
 	case !isText && tag == "!!str":

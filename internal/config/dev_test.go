@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -27,6 +28,7 @@ func TestDevHasItsOwnConfiguration(t *testing.T) {
 		Addr: "127.0.0.1:0", OpsAddr: "127.0.0.1:8081", Dev: true,
 		Stripe: config.Stripe{Key: got.Stripe.Key, MetadataSubject: "plain"},
 		Limits: config.Limits{StripeRPSPerEndpoint: 0, Replicas: 1},
+		Audit:  config.Audit{Mode: "async", Retention: 400 * 24 * time.Hour},
 		Plans: []catalog.Plan{
 			{
 				Name: "pro", Mode: "subscription", LineItems: item("pro_monthly", 50), Accepts: accepts,

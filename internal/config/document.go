@@ -25,6 +25,7 @@ type document struct {
 	Stripe     stripeSection         `yaml:"stripe" help:"how to reach Stripe"`
 	Database   databaseSection       `yaml:"database" help:"where customers are kept"`
 	Limits     limitsSection         `yaml:"limits" help:"how much at most"`
+	Audit      auditSection          `yaml:"audit" help:"the rows that say who changed what"`
 	Plans      map[string]planBody   `yaml:"plans" help:"named Checkout templates"`
 	Portals    map[string]portalBody `yaml:"portals" help:"named Billing Portal templates"`
 	Redirects  redirectSection       `yaml:"redirects" help:"where Stripe may send a browser back to"`
@@ -97,6 +98,11 @@ type limitsSection struct {
 	StripeRPSPerEndpoint int           `yaml:"stripe_rps_per_endpoint" default:"25" help:"calls to Stripe per endpoint and second, over all replicas; 0: off"`
 	Replicas             int           `yaml:"replicas" default:"1" help:"processes that share stripe_rps_per_endpoint evenly"`
 	RedisURL             secret.Secret `yaml:"redis_url" help:"where replicas share the limits; not acted upon in this version"`
+}
+
+type auditSection struct {
+	Mode      string        `yaml:"mode" default:"async" help:"when a row is written: async, up to 0.2 s after the answer; sync, before it; off"`
+	Retention time.Duration `yaml:"retention" default:"400d" help:"how long rows are kept, 0: for ever"`
 }
 
 type planBody struct {

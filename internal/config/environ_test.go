@@ -187,6 +187,8 @@ func TestDescribeListsEverySetting(t *testing.T) {
 		"TILL_LIMITS_STRIPE_RPS_PER_ENDPOINT|limits.stripe_rps_per_endpoint|25|false",
 		"TILL_LIMITS_REPLICAS|limits.replicas|1|false",
 		"TILL_LIMITS_REDIS_URL|limits.redis_url||true",
+		"TILL_AUDIT_MODE|audit.mode|async|false",
+		"TILL_AUDIT_RETENTION|audit.retention|400d|false",
 		"TILL_REDIRECTS_DEFAULT|redirects.default||false",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

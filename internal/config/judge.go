@@ -18,6 +18,7 @@ func (l *loader) judge() *Config {
 	cfg.Stripe = l.judgeStripe()
 	cfg.Database = l.judgeDatabase()
 	cfg.Limits = l.judgeLimits()
+	cfg.Audit = l.judgeAudit()
 	cfg.Redirects = l.judgeRedirects(cfg.PublicURL)
 	cfg.Plans = l.judgePlans()
 	cfg.Portals = l.judgePortals()

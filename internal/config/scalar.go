@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"till/internal/secret"
@@ -22,9 +23,9 @@ func setScalar(into reflect.Value, text string) *wrong {
 	case into.Type() == secretType:
 		into.Set(reflect.ValueOf(secret.New(text)))
 	case into.Type() == durationType:
-		d, err := time.ParseDuration(text)
+		d, err := duration(text)
 		if err != nil {
-			return &wrong{"must be a duration with its unit", `write hours, minutes or seconds, such as "24h" or "90m"`}
+			return &wrong{"must be a duration with its unit", `write days, hours, minutes or seconds, such as "7d", "24h" or "90m"`}
 		}
 		into.SetInt(int64(d))
 	case into.Kind() == reflect.String:
@@ -38,6 +39,17 @@ func setScalar(into reflect.Value, text string) *wrong {
 		return setInteger(into, text)
 	}
 	return nil
+}
+
+// duration reads whole days too; a day has 24 hours.
+func duration(text string) (time.Duration, error) {
+	const day, most = 24 * time.Hour, 100_000
+	if days, ok := strings.CutSuffix(text, "d"); ok && plainInteger.MatchString(days) {
+		if n, err := strconv.Atoi(days); err == nil && n >= -most && n <= most {
+			return time.Duration(n) * day, nil
+		}
+	}
+	return time.ParseDuration(text)
 }
 
 func setInteger(into reflect.Value, text string) *wrong {

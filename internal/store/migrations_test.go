@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"till/internal/audit"
 	"till/internal/customers"
 	"till/internal/store"
 	"till/internal/store/pgtest"
@@ -126,6 +127,7 @@ func TestNoRightToMigrateIsNeededWhereNothingIsLeftToDo(t *testing.T) {
 	for _, statement := range []string{
 		"CREATE ROLE clerk_" + name + " LOGIN PASSWORD 'clerk'",
 		"GRANT SELECT, INSERT, UPDATE ON customers, found_customers, stripe_accounts TO clerk_" + name,
+		"GRANT SELECT, INSERT, DELETE ON audit_events TO clerk_" + name,
 		"GRANT SELECT ON goose_db_version TO clerk_" + name,
 	} {
 		if err := c.Exec(t.Context(), name, statement); err != nil {
@@ -135,6 +137,12 @@ func TestNoRightToMigrateIsNeededWhereNothingIsLeftToDo(t *testing.T) {
 	s := openMigrated(t, fmt.Sprintf("postgres://clerk_%s:clerk@127.0.0.1:%d/%s", name, c.Port, name))
 	if _, err := protocol(t.Context(), s, "alice", "cus_1"); err != nil {
 		t.Error(err)
+	}
+	if err := s.AppendEvents(t.Context(), []audit.Event{storetest.Event("a", 0)}); err != nil {
+		t.Error(err)
+	}
+	if n, err := s.DeleteEvents(t.Context(), storetest.Base.Add(time.Hour), 10); n != 1 || err != nil {
+		t.Errorf("%d events were deleted, %v", n, err)
 	}
 	if _, err := s.Pool().Exec(t.Context(), "DROP TABLE customers"); err == nil {
 		t.Error("the clerk may do more than it needs")
