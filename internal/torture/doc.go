@@ -17,6 +17,7 @@
 //   - Zombies, StoppedProcess: a process stands still while others go on, and wakes up.
 //   - PostgresOutage: a crash, and a failover to a standby that has lost the last second.
 //   - Restore, OldReservation: yesterday's backup, and a reservation older than its key.
+//   - Audit: kill -9 in the middle of writes that go well, and a row for each that was answered.
 //   - DiskFull, PowerLoss: SQLite on a full disk, and copies of its files while it writes.
 //
 // The short form is for CI. Where the protocol makes an owner wait, it turns the sandbox's
