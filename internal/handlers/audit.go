@@ -46,15 +46,14 @@ func (e *event) wrote(res any) {
 	}
 }
 
-// audit records a write of a known caller, once, and before its answer goes out: the
-// Log may want to hold it back until the row is committed. What nobody known has
-// asked for leaves no row, or strangers could fill the database.
+// audit records a write of a known caller, when its answer is about to go out: the Log
+// may want to hold that back until the row is committed. What nobody known has asked
+// for leaves no row, or strangers could fill the database.
 func (s *server) audit(c echo.Context, e *event) {
 	r := c.Request()
-	if e.principal == nil || e.audited || isSafe(r.Method) {
+	if e.principal == nil || isSafe(r.Method) {
 		return
 	}
-	e.audited = true
 	client, _ := s.clientOf(r)
 	record := audit.Event{
 		Actor: s.o.Service.Actor(*e.principal), Action: actions[r.Method+" "+c.Path()],

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -244,6 +245,33 @@ func TestThereAreAsManyRowsAsWrites(t *testing.T) {
 	}
 	if len(carriedOut) < 100 || len(others) < 60 {
 		t.Errorf("%d were carried out, %d were not", len(carriedOut), len(others))
+	}
+}
+
+// watched is a response of which atHeader is called when it begins.
+type watched struct {
+	*httptest.ResponseRecorder
+	atHeader func(status int)
+}
+
+func (w watched) WriteHeader(status int) {
+	w.atHeader(status)
+	w.ResponseRecorder.WriteHeader(status)
+}
+
+func TestInSyncTheRowIsThereBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, settings{})
+	for path, body := range map[string]string{"/portal": "{}", "/checkout": `{"plan":"pro"}`} {
+		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+		r.Header = http.Header{"Authorization": {"Bearer " + h.token("alice")}, "Content-Type": {"application/json"}, "X-Request-Id": {"req" + path[1:]}}
+		w := watched{ResponseRecorder: httptest.NewRecorder(), atHeader: func(status int) {
+			all, err := h.rows.Events(t.Context(), audit.Position{}, time.Now().Add(time.Hour), 100)
+			if err != nil || status != http.StatusCreated || !slices.ContainsFunc(all, func(e audit.Event) bool { return e.RequestID == "req"+path[1:] }) {
+				t.Errorf("%s: %d begins, and the rows are %+v, %v", path, status, all, err)
+			}
+		}}
+		h.surface.ServeHTTP(w, r)
 	}
 }
 

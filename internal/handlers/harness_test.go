@@ -49,6 +49,7 @@ type house struct {
 	issuer   *devissuer.Issuer
 	registry *prometheus.Registry
 	logs     *safeBuffer
+	surface  http.Handler
 	audit    *audit.Log
 	rows     audit.Reader
 	// ready is what /readyz says; nil is ready.
@@ -139,6 +140,7 @@ func newHouse(t *testing.T, set settings) *house {
 		},
 	})
 	must(err)
+	h.surface = surface
 	server := httptest.NewUnstartedServer(surface)
 	server.Config = handlers.NewServer(surface, logger)
 	if set.readTimeout > 0 {
