@@ -62,13 +62,12 @@ type house struct {
 }
 
 type settings struct {
+	// auditStore stands in for the database's.
+	auditStore     audit.Store
 	requestTimeout time.Duration
 	readTimeout    time.Duration
 	stripeBase     func(sandboxURL string) string
 	proxies        []netip.Prefix
-	subjects       customers.SubjectForm
-	// auditStore stands in for the database's.
-	auditStore audit.Store
 }
 
 func newHouse(t *testing.T, set settings) *house {
@@ -112,14 +111,13 @@ func newHouse(t *testing.T, set settings) *house {
 	})
 	must(err)
 	plans := catalog.New(testPlans(), []catalog.Portal{{Name: "default"}, {Name: "customers-only", MissingCustomer: catalog.Refuse}})
-	mapping, err := customers.New(db, client, h.registry, customers.Options{Version: client.Version(), SubjectForm: set.subjects})
+	mapping, err := customers.New(db, client, h.registry, customers.Options{Version: client.Version()})
 	must(err)
 	gate := billing.NewGate(billing.GateOptions{
 		Stripe: client, Accounts: db, Catalog: plans, Fingerprint: "test", Logger: logger,
 	})
 	service, err := billing.New(billing.Options{
 		Gate: gate, Catalog: plans, Customers: mapping, Redirects: redirects, Stripe: client, Metrics: h.registry,
-		SubjectForm: set.subjects,
 	})
 	must(err)
 	if set.auditStore == nil {
