@@ -33,15 +33,15 @@ func (s *service) run(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		<-migrated
+		return s.audit.Run(needed)
+	})
+	g.Go(func() error {
+		<-migrated
 		return s.gate.Run(needed)
 	})
 	g.Go(func() error {
 		<-migrated
 		return s.customers.Run(needed, s.gate.Account)
-	})
-	g.Go(func() error {
-		<-migrated
-		return s.audit.Run(needed)
 	})
 	g.Go(func() error {
 		<-running.Done()

@@ -28,7 +28,6 @@ func TestDevHasItsOwnConfiguration(t *testing.T) {
 		Addr: "127.0.0.1:0", OpsAddr: "127.0.0.1:8081", Dev: true,
 		Stripe: config.Stripe{Key: got.Stripe.Key, MetadataSubject: "plain"},
 		Limits: config.Limits{StripeRPSPerEndpoint: 0, Replicas: 1},
-		Audit:  config.Audit{Mode: "async", Retention: 400 * 24 * time.Hour},
 		Plans: []catalog.Plan{
 			{
 				Name: "pro", Mode: "subscription", LineItems: item("pro_monthly", 50), Accepts: accepts,
@@ -42,6 +41,7 @@ func TestDevHasItsOwnConfiguration(t *testing.T) {
 		},
 		Portals:   []catalog.Portal{{Name: "default"}},
 		Redirects: redirect.Options{AllowLoopback: true},
+		Audit:     config.Audit{Mode: "async", Retention: 400 * 24 * time.Hour},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(got.Stripe.Key)); diff != "" {
 		t.Error(diff)

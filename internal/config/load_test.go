@@ -117,9 +117,9 @@ func design() *config.Config {
 			}},
 		},
 		Stripe:   config.Stripe{Key: secret.New(key), APIBase: "https://api.stripe.com", MetadataSubject: "plain"},
+		Audit:    config.Audit{Mode: "async", Retention: 400 * 24 * time.Hour},
 		Database: config.Database{URL: secret.New("sqlite://till.db")},
 		Limits:   config.Limits{OwnerWritesPerMinute: 60, AddressPerMinute: 600, StripeRPSPerEndpoint: 25, Replicas: 1},
-		Audit:    config.Audit{Mode: "async", Retention: 400 * 24 * time.Hour},
 		Plans: []catalog.Plan{{
 			Name: "pro", Mode: "subscription",
 			LineItems: []catalog.LineItem{{
