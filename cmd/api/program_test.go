@@ -244,7 +244,7 @@ func TestARunningRequestIsFinishedOnTheWayOut(t *testing.T) {
 	answered := make(chan answer, 1)
 	go func() { answered <- p.call("POST", p.public+"/portal", token, "") }()
 	// The fault is used up as soon as its request has reached the sandbox.
-	p.eventually("in flight", func() bool { return faultsLeft(p) == 0 })
+	p.eventually("in flight", func() bool { return faultsLeft(p, p.public) == 0 })
 	p.stop()
 	if got := <-answered; got.status != http.StatusCreated {
 		t.Errorf("cut off: %d %s", got.status, got.body)
@@ -254,12 +254,12 @@ func TestARunningRequestIsFinishedOnTheWayOut(t *testing.T) {
 	}
 }
 
-// faultsLeft is how many faults the sandbox still has in store.
-func faultsLeft(p *program) int {
+// faultsLeft is how many faults the sandbox of base still has in store.
+func faultsLeft(p *program, base string) int {
 	var page struct {
 		Faults []struct{} `json:"data"`
 	}
-	_ = json.Unmarshal([]byte(p.call("GET", p.public+"/sandbox/v1/faults", "", "").body), &page)
+	_ = json.Unmarshal([]byte(p.call("GET", base+"/sandbox/v1/faults", "", "").body), &page)
 	return len(page.Faults)
 }
 
