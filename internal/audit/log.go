@@ -33,8 +33,9 @@ const (
 	collectFor = 200 * time.Millisecond
 	batchSize  = 100
 	// queueSize bounds what waits while the database is away. Refusals get half of it.
-	queueSize    = 4096
-	appendWithin = 5 * time.Second
+	queueSize = 4096
+	// What a database that hangs may cost in a crash; then the events are in the log.
+	appendWithin = 3 * time.Second
 	retryAfter   = time.Second
 	// answerWithin is how long a caller waits for his row in Sync.
 	answerWithin = 2 * time.Second
@@ -255,7 +256,7 @@ func (l *Log) stored(n int) {
 
 // delay logs what waits longer than it should: a crash must not be the end of it.
 func (l *Log) delay(ctx context.Context, entries []*entry, cause error) {
-	for _, e := range l.unsafe(entries) {
+	for _, e := range l.unsaved(entries) {
 		l.metrics.late.Inc()
 		l.o.Logger.LogAttrs(ctx, slog.LevelWarn, "an audit row is late", slog.Any("event", e.Event), slog.Any("error", cause))
 	}
@@ -263,14 +264,14 @@ func (l *Log) delay(ctx context.Context, entries []*entry, cause error) {
 
 // lose logs what will not be stored.
 func (l *Log) lose(ctx context.Context, entries []*entry) {
-	for _, e := range l.unsafe(entries) {
+	for _, e := range l.unsaved(entries) {
 		l.o.Logger.LogAttrs(ctx, slog.LevelError, "an audit row stands here only", slog.Any("event", e.Event))
 	}
 	l.metrics.lost.Add(float64(len(entries)))
 }
 
-// unsafe returns those that neither the database nor the log has, for the log.
-func (l *Log) unsafe(entries []*entry) []*entry {
+// unsaved returns those that neither the database nor the log has, for the log.
+func (l *Log) unsaved(entries []*entry) []*entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var found []*entry

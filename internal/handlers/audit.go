@@ -51,12 +51,13 @@ func (e *event) wrote(res any) {
 // for leaves no row, or strangers could fill the database.
 func (s *server) audit(c echo.Context, e *event) {
 	r := c.Request()
-	if e.principal == nil || isSafe(r.Method) {
+	action := actions[r.Method+" "+c.Path()]
+	if e.principal == nil || action == "" {
 		return
 	}
 	client, _ := s.clientOf(r)
 	record := audit.Event{
-		Actor: s.o.Service.Actor(*e.principal), Action: actions[r.Method+" "+c.Path()],
+		Actor: s.o.Service.Actor(*e.principal), Action: action,
 		Object: cmp.Or(e.object, c.Param("id")), Customer: e.customer, Outcome: audit.OK,
 		RequestID: e.id, Client: client.String(),
 	}
