@@ -189,6 +189,31 @@ func TestDownAtStart(t *testing.T) {
 	})
 }
 
+// One issuer that can judge is enough to be ready: the service must not stay away from all
+// callers because the others' issuer is down. Theirs are told to come back.
+func TestOneIssuerIsEnoughToBeReady(t *testing.T) {
+	n := &network{}
+	down := remote()
+	down.Issuer, down.JWKSURL = "https://down.example.com/", "https://down.example.com/jwks"
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, n, down, remote())
+		defer s.end(t)
+		if s.Ready() {
+			t.Error("ready, and no issuer has keys")
+		}
+		n.host(idp, serving(oneKey()))
+		time.Sleep(coolDown)
+		if !s.Ready() {
+			t.Error("not ready, and one issuer has keys")
+		}
+		expect(t, s, longLived("", "rsa"), "ok")
+		_, err := s.Verify(t.Context(), genuine("", `"iss":"https://down.example.com/","exp":1777225600`, "rsa"))
+		if p, ok := errors.AsType[*problem.Error](err); !ok || p.Code != problem.DependencyUnavailable {
+			t.Errorf("of the issuer without keys: %v", err)
+		}
+	})
+}
+
 // A155: keys of an issuer that went away serve for a day.
 func TestStaleKeys(t *testing.T) {
 	n := &network{}
