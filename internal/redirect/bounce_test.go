@@ -1,6 +1,7 @@
 package redirect_test
 
 import (
+	"strings"
 	"testing"
 
 	"till/internal/redirect"
@@ -44,6 +45,11 @@ func TestLinksOfApplications(t *testing.T) {
 		{"ios", "a\nb", ""},
 		{"ios", `a\b`, ""},
 		{"ios", "é", ""},
+		{"ios", "a\x7f", ""},
+		{"ios/" + strings.Repeat("a", 252), "", "myapp://billing/" + strings.Repeat("a", 252)}, // 256 bytes
+		{"ios/" + strings.Repeat("a", 253), "", ""},
+		{"ios", strings.Repeat("a", redirect.MaxLength), "myapp://billing?" + strings.Repeat("a", redirect.MaxLength)},
+		{"ios", strings.Repeat("a", redirect.MaxLength+1), ""},
 	} {
 		if got, ok := p.Link(row[0], row[1]); got != row[2] || ok != (row[2] != "") {
 			t.Errorf("%q ? %q: got %q, %v; want %q", row[0], row[1], got, ok, row[2])

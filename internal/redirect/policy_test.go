@@ -150,9 +150,17 @@ func TestARefusalShowsTheHostAtMost(t *testing.T) {
 			t.Errorf("%q: reason %q is not on the list", f[2], refused.Reason)
 		}
 	}
-	_, err := p.Check("https://evil.example/a?b")
-	if refused, _ := errors.AsType[*redirect.Refused](err); refused.Host != "evil.example" {
-		t.Errorf("got host %q", refused.Host)
+	long := strings.Repeat("a.", 126) + "a" // 253 bytes
+	for raw, want := range map[string]string{
+		"https://evil.example/a?b":    "redirect refused: host evil.example",
+		"https://" + long + "/":       "redirect refused: host " + long,
+		"https://a" + long + "/":      "redirect refused: host", // longer than hosts are
+		"https://evil!.example/":      "redirect refused: host", // what hosts do not have stays out of logs
+		"https://app.example.com/../": "redirect refused: path",
+	} {
+		if _, err := p.Check(raw); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", raw, err, want)
+		}
 	}
 }
 
