@@ -66,3 +66,35 @@ func FuzzCheck(f *testing.F) {
 		}
 	})
 }
+
+// FuzzLink: whatever a browser asks of /return/, the answer is nothing or an address of an
+// application that is configured, with nothing in it that a page could be broken with.
+func FuzzLink(f *testing.F) {
+	for _, row := range linkRows {
+		f.Add(row[0], row[1])
+	}
+	p := policy(f, options)
+	f.Fuzz(func(t *testing.T, rest, query string) {
+		link, ok := p.Link(rest, query)
+		if !ok {
+			if link != "" {
+				t.Errorf("%q ? %q: refused, with %q", rest, query, link)
+			}
+			return
+		}
+		name, _, _ := strings.Cut(rest, "/")
+		app, errApp := url.Parse(options.Apps[name])
+		u, err := url.Parse(link)
+		if errApp != nil || err != nil || app.Host == "" || u.Scheme != app.Scheme || u.Host != app.Host || u.User != nil {
+			t.Errorf("%q ? %q: leads to %q, %v", rest, query, link, err)
+			return
+		}
+		if u.Path != "" && path.Clean(u.Path) != u.Path {
+			t.Errorf("%q ? %q: %q has dot segments, or empty ones", rest, query, link)
+		}
+		unsafe := func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"<>'\\", r) }
+		if strings.ContainsFunc(link, unsafe) || u.Fragment != "" {
+			t.Errorf("%q ? %q: %q is not safe in a page", rest, query, link)
+		}
+	})
+}
