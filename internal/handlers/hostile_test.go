@@ -165,6 +165,23 @@ func TestMediaTypes(t *testing.T) {
 	}
 }
 
+// TestBodiesThatAreMissing: where a body is required, its media type is judged first; where
+// it is optional, none at all is no body of a wrong type.
+func TestBodiesThatAreMissing(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, settings{})
+	alice := h.token("alice")
+	want(t, h.post("/checkout", alice, `{"plan":"pro"}`), 201, "")
+	for contentType, statuses := range map[string][2]int{"": {400, 201}, "application/json": {400, 201}, "text/plain": {415, 201}} {
+		for i, path := range []string{"/checkout", "/portal"} {
+			res := h.send(request{method: "POST", path: path, token: alice, contentType: contentType})
+			if res.status != statuses[i] {
+				t.Errorf("%s of type %q: got %d, want %d", path, contentType, res.status, statuses[i])
+			}
+		}
+	}
+}
+
 // TestEveryBadCredentialLooksTheSame: the reason is in the metric, and the
 // caller learns nothing but that it was not accepted.
 func TestEveryBadCredentialLooksTheSame(t *testing.T) {
