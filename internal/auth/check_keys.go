@@ -19,10 +19,10 @@ func checkKeySource(i Issuer) error {
 		return checkStaticKeys(i)
 	case i.JWKSURL != "":
 		return checkFetchURL("jwks_url", i.JWKSURL, i.reach())
-	case i.discovers():
-		return checkFetchURL("issuer", i.Issuer, i.reach())
+	case i.Introspection.URL != "":
+		return nil // it has no keys
 	default:
-		return nil
+		return checkFetchURL("issuer", i.Issuer, i.reach())
 	}
 }
 

@@ -28,6 +28,8 @@ func TestIssuerCheck(t *testing.T) {
 		{"query in jwks_url", func(i *auth.Issuer) { i.JWKSURL += "?p=policy" }, nil},
 		{"empty", func(i *auth.Issuer) { *i = auth.Issuer{} }, []string{"issuer is not an absolute URL", "audience is empty"}},
 		{"plain http", func(i *auth.Issuer) { i.Issuer = "http://id.example.com/" }, []string{"issuer is not https"}},
+		{"plain http to an address", func(i *auth.Issuer) { i.Issuer = "http://192.0.2.1/" }, []string{"issuer is not https"}},
+		{"plain http to a private address", func(i *auth.Issuer) { i.JWKSURL = "http://10.0.0.1/jwks" }, []string{"jwks_url is not https"}},
 		{"almost loopback", func(i *auth.Issuer) { i.Issuer = "http://localhost.evil.example/" }, []string{"issuer is not https"}},
 		{"host only", func(i *auth.Issuer) { i.Issuer = "id.example.com" }, []string{"issuer is not an absolute URL"}},
 		{"opaque", func(i *auth.Issuer) { i.Issuer = "https:id.example.com" }, []string{"issuer is not an absolute URL"}},
@@ -79,6 +81,14 @@ func TestIssuerCheck(t *testing.T) {
 		{"introspection without a secret", func(i *auth.Issuer) {
 			i.Introspection = auth.Introspection{URL: "https://id.example.com/ask", ClientID: "till"}
 		}, []string{"introspection is incomplete"}},
+		{"introspection of nobody", func(i *auth.Issuer) {
+			i.Introspection = opaqueIssuer().Introspection
+			i.Introspection.ClientID = ""
+		}, []string{"introspection is incomplete"}},
+		{"introspection nowhere", func(i *auth.Issuer) {
+			i.Introspection = opaqueIssuer().Introspection
+			i.Introspection.URL = ""
+		}, []string{"introspection is incomplete"}},
 		{"plain introspection", func(i *auth.Issuer) {
 			i.Introspection = opaqueIssuer().Introspection
 			i.Introspection.URL = "http://ask.example.com/"
@@ -127,6 +137,8 @@ func TestIssuerCheck(t *testing.T) {
 		{"lifetime", func(i *auth.Issuer) { i.MaxLifetime = -time.Second }, []string{"max_lifetime is negative"}},
 		{"half an organisation", func(i *auth.Issuer) { i.Org.Claim = "org_id" }, []string{"org is incomplete"}},
 		{"nobody may bill", func(i *auth.Issuer) { i.Org = auth.Org{Claim: "org_id", RoleClaim: "role"} }, []string{"org is incomplete"}},
+		{"roles without a claim", func(i *auth.Issuer) { i.Org = auth.Org{Claim: "org_id", BillingRoles: []string{"owner"}} }, []string{"org is incomplete"}},
+		{"roles of nothing", func(i *auth.Issuer) { i.Org = auth.Org{RoleClaim: "role", BillingRoles: []string{"owner"}} }, []string{"org is incomplete"}},
 		{"role of nothing", func(i *auth.Issuer) { i.Org = auth.Org{BillingRoles: []string{"owner"}} }, []string{"org is incomplete"}},
 		{"empty role", func(i *auth.Issuer) { i.Org = auth.Org{Claim: "o", RoleClaim: "r", BillingRoles: []string{""}} }, []string{"empty role"}},
 		{"verified nothing", func(i *auth.Issuer) { i.Profile.EmailVerified = "email_verified" }, []string{"without profile.email"}},
@@ -169,6 +181,12 @@ func TestNewReportsEverything(t *testing.T) {
 	two.Issuer = "https://other.example.com"
 	if _, err := auth.New([]auth.Issuer{one, two}, auth.Options{Metrics: prometheus.NewRegistry()}); err == nil || !strings.Contains(err.Error(), "two issuers have introspection") {
 		t.Errorf("two to ask: %v", err)
+	}
+	for leeway, ok := range map[time.Duration]bool{0: true, 5 * time.Minute: true, 5*time.Minute + 1: false, -1: false} {
+		o := auth.Options{Metrics: prometheus.NewRegistry(), Leeway: leeway}
+		if _, err := auth.New([]auth.Issuer{remote()}, o); (err == nil) != ok {
+			t.Errorf("leeway %v: %v", leeway, err)
+		}
 	}
 	if _, err := auth.New(nil, auth.Options{Metrics: prometheus.NewRegistry()}); err == nil {
 		t.Error("a verifier that trusts nobody")

@@ -34,7 +34,8 @@ func validClaimName(name string) bool {
 
 // at returns the claim that name leads to. It is absent when the objects on the way have
 // no such member, and errNoWay when something else is in the way. In a list only "0" leads
-// on, and only if that is all there is: which of several is meant cannot be told.
+// on, and only if that is all there is: which of several is meant cannot be told. Without
+// a claim, value is nil.
 func (o object) at(name string) (value jsontext.Value, present bool, err error) {
 	steps := claimPath(name)
 	if value, present = o[steps[0]]; !present {

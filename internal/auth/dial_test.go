@@ -190,6 +190,32 @@ func TestReachableAddresses(t *testing.T) {
 	t.Logf("%d addresses", len(all))
 }
 
+// Keys are fetched so seldom that a connection kept for them would only break; questions
+// about tokens come in bursts, and share.
+func TestConnectionsAreKeptForQuestions(t *testing.T) {
+	closes := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		closes <- fmt.Sprint(r.URL.Path, " ", r.Close)
+		if r.URL.Path == "/jwks" {
+			_, _ = w.Write(oneKey())
+			return
+		}
+		_, _ = w.Write([]byte(edited(goodAnswer, fmt.Sprintf(`"iss":%q`, "http://"+r.Host))))
+	}))
+	defer server.Close()
+	i := opaqueIssuer()
+	i.Issuer, i.JWKSURL, i.Introspection.URL = server.URL, server.URL+"/jwks", server.URL+"/ask"
+	v, _ := firstFetch(t, i)
+	if _, err := v.Verify(t.Context(), opaqueOne); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"/jwks true", "/ask false"} {
+		if got := <-closes; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 // What one issuer lists or names is no way into its network for the discovery of another.
 func TestNetworksAreTheIssuersOwn(t *testing.T) {
 	issuer, asked := discovering(t, "{self}/jwks")

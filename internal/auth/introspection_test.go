@@ -134,6 +134,29 @@ func TestNothingElseIsAsked(t *testing.T) {
 	})
 }
 
+// An issuer may hand out both kinds: what is a JWT is judged by its keys, and only the rest
+// is asked about.
+func TestIssuerOfBothKinds(t *testing.T) {
+	n := &network{}
+	n.host(asker, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/jwks" {
+			serving(oneKey())(w, r)
+			return
+		}
+		answering(http.StatusOK, "{"+goodAnswer+"}")(w, r)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		i := opaqueIssuer()
+		i.JWKSURL = "https://ask.example.com/jwks"
+		s := start(t, n, i)
+		defer s.end(t)
+		expect(t, s, genuine("", `"iss":"https://ask.example.com"`, "rsa"), "ok")
+		expectFetches(t, s, 1)
+		expect(t, s, opaqueOne, "ok")
+		expectFetches(t, s, 2)
+	})
+}
+
 // A proxy that adds opaque tokens, and one who puts his own into Authorization.
 func TestOpaqueTokensOfOneHeader(t *testing.T) {
 	n := &network{}

@@ -116,12 +116,6 @@ func (i Issuer) withDefaults() Issuer {
 	return i
 }
 
-// discovers reports whether the keys are where OpenID discovery says: nothing else is
-// known of them, and there are some.
-func (i Issuer) discovers() bool {
-	return i.JWKSURL == "" && len(i.StaticJWKS) == 0 && i.Secret.IsZero() && i.Introspection.URL == ""
-}
-
 // normalType returns the one spelling of a media type: `typ` is compared without regard
 // to case, and "application/" may be left out (RFC 7515 section 4.1.9).
 func normalType(typ string) string {

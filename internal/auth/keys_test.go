@@ -110,9 +110,11 @@ func unusableSets() map[string][]byte {
 		"A150 array":      []byte(`[]`),
 		"A150 no member":  []byte(`{}`),
 		"A150 keys null":  []byte(`{"keys":null}`),
+		"A150 pairs":      []byte(`["keys",[` + good + `]]`),
 		"A150 object":     []byte(`{"keys":{}}`),
 		"A150 twice":      []byte(`{"keys":[` + good + `],"keys":[` + good + `]}`),
 		"A150 truncated":  jwks(good)[:100],
+		"A150 unclosed":   []byte(`{"keys":[` + good + `]`),
 		"A150 trailing":   append(jwks(good), 'x'),
 		"A150 BOM":        append([]byte("\xef\xbb\xbf"), jwks(good)...),
 		"A150 useless":    jwks(`{"kty":"oct","k":"AAAA"}`),
@@ -121,6 +123,17 @@ func unusableSets() map[string][]byte {
 		"A152 junk":       jwks(strings.Split(strings.Repeat("1\n", 100000)+good, "\n")...),
 		"A153 1 MiB":      append(jwks(good), bytes.Repeat([]byte(" "), 1<<20)...),
 		"A153 deep":       []byte(`{"keys":[` + strings.Repeat("[", 20000)),
+	}
+}
+
+// Some issuers publish a key under its old name and its new one.
+func TestOneKeyOfTwoNamesIsTwo(t *testing.T) {
+	k := keys()
+	v, _ := static(t, auth.Issuer{StaticJWKS: jwks(rsaJWK("rsa", &k.rsa.PublicKey, ""), rsaJWK("new", &k.rsa.PublicKey, ""))})
+	for _, token := range []string{genuine("", "", "rsa"), genuine(`"kid":"new"`, "", "rsa")} {
+		if _, err := v.Verify(t.Context(), token); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -77,10 +77,10 @@ func ecKey(o object) (key, ignored) {
 	}
 	x, y := o.member("x"), o.member("y")
 	size := (curve.Params().BitSize + 7) / 8
-	if len(x) != size || len(y) != size {
-		return key{}, ignoredMalformed
+	if len(x) != size {
+		return key{}, ignoredMalformed // else bytes of one could count for the other
 	}
-	const uncompressed = 4 // SEC 1 section 2.3.3
+	const uncompressed = 4 // SEC 1 section 2.3.3, which leaves y what is behind x
 	point := slices.Concat([]byte{uncompressed}, x, y)
 	public, err := ecdsa.ParseUncompressedPublicKey(curve, point)
 	if err != nil {

@@ -1,9 +1,11 @@
 package auth_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -65,7 +67,11 @@ func TestRotation(t *testing.T) {
 		defer s.end(t)
 		time.Sleep(coolDown)
 		n.host(idp, serving(rotatedKeys()))
+		begin := time.Now()
 		expect(t, s, rotated, "ok") // the caller waits for the fetch
+		if waited := time.Since(begin); waited != 0 {
+			t.Errorf("the caller waited %v, and the fetch took no time", waited)
+		}
 		expectFetches(t, s, 2)
 		expect(t, s, longLived("", "rsa"), "ok")
 		n.host(idp, serving(jwks(rsaJWK("new", &keys().otherRSA.PublicKey, ""))))
@@ -228,7 +234,9 @@ func TestStaleKeys(t *testing.T) {
 		if got := s.metric(t, "till_jwks_age_seconds", "issuer", "https://id.example.com/"); got != 86399 {
 			t.Errorf("the keys' age is %v", got)
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(time.Second)
+		expect(t, s, good, "ok") // a day and no longer
+		time.Sleep(time.Second)
 		if _, err := s.Verify(t.Context(), good); !strings.HasPrefix(reasonOf(err), "dependency_unavailable") || s.Ready() {
 			t.Errorf("keys of yesterday: %v, ready %t", err, s.Ready())
 		}
@@ -270,6 +278,46 @@ func TestUnusableAnswerKeepsTheOldKeys(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A key that contradicts another, or that should be nobody's to read, is a fault at the
+// issuer that the operator must hear of.
+func TestDangerousKeysAreReported(t *testing.T) {
+	k := keys()
+	good := rsaJWK("rsa", &k.rsa.PublicKey, "")
+	for name, row := range map[string]struct {
+		set  []byte
+		want string // part of the log
+	}{
+		"good":      {jwks(good), ""},
+		"useless":   {jwks(good, `{"kty":"x"}`), ""},
+		"duplicate": {jwks(good, ecJWK("k", &k.p256.PublicKey, ""), ecJWK("k", &k.other.PublicKey, "")), "duplicate=2 private=0"},
+		"private":   {jwks(good, `{"kty":"oct","k":"AAAA"}`), "duplicate=0 private=1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := &network{}
+			n.host(idp, serving(row.set))
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				s := startWith(t, n, auth.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, remote())
+				s.end(t)
+				if got := log.String(); strings.Contains(got, "jwks_keys_ignored") != (row.want != "") || !strings.Contains(got, row.want) {
+					t.Errorf("got %q, want %q", got, row.want)
+				}
+			})
+		})
+	}
+}
+
+// The limit of A153 is the largest document that is taken.
+func TestKeySetOfOneMiB(t *testing.T) {
+	n := &network{}
+	n.host(idp, serving(append(oneKey(), bytes.Repeat([]byte(" "), 1<<20-len(oneKey()))...)))
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, n, remote())
+		defer s.end(t)
+		expect(t, s, longLived("", "rsa"), "ok")
+	})
 }
 
 // A151: a server that never finishes costs five seconds of nobody's time but its own.

@@ -350,6 +350,27 @@ func manyMembers(n int) string {
 	return strings.Join(members, ",")
 }
 
+// Where one reason has several causes, the log tells which it was.
+func TestRejectionsNameTheirCause(t *testing.T) {
+	v, _ := static(t, auth.Issuer{})
+	for _, row := range [][3]string{
+		{"-alg", "", "algorithm: alg is missing or not a string"},
+		{`"alg":256`, "", "algorithm: alg is missing or not a string"},
+		{`"alg":"HS256"`, "", "algorithm: alg is not one of the issuer's algorithms"},
+		{"", "-iss", "issuer: iss is missing or not a string"},
+		{"", `"iss":1`, "issuer: iss is missing or not a string"},
+		{"", `"iss":"https://evil.example"`, "issuer: iss is not an issuer we trust in this place"},
+	} {
+		_, err := v.Verify(t.Context(), genuine(row[0], row[1], "rsa"))
+		if r, ok := errors.AsType[*auth.Rejection](err); !ok || r.Error() != row[2] {
+			t.Errorf("%s %s: got %v, want %s", row[0], row[1], err, row[2])
+		}
+	}
+	if got := (&auth.Rejection{Reason: auth.Expired}).Error(); got != "expired" {
+		t.Errorf("without a cause: %q", got)
+	}
+}
+
 func TestReasonsAreCountedFromTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := start(t, catalogueNetwork(), catalogueIssuers()...)

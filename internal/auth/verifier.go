@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"sync"
 
 	"till/internal/problem"
@@ -77,7 +76,7 @@ func checkAll(issuers []Issuer) error {
 func (v *Verifier) trust(i Issuer, o Options) (err error) {
 	t := &trust{Issuer: i}
 	v.trusted[i.Issuer] = t
-	if i.Header != "" && !slices.Contains(v.carriers.headers, i.Header) {
+	if i.Header != "" {
 		v.carriers.headers = append(v.carriers.headers, i.Header)
 	}
 	if i.Introspection.URL != "" {
@@ -104,7 +103,7 @@ func newKeySource(i Issuer, o Options, m *metrics) (*keySource, error) {
 		s.replace(set)
 		m.show(i.Issuer, set)
 		return s, nil
-	case i.JWKSURL == "" && !i.discovers():
+	case i.JWKSURL == "" && i.Introspection.URL != "":
 		return nil, nil
 	default:
 		s.refresh = &refresher{
