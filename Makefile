@@ -22,8 +22,10 @@ version_of = $(shell awk '$$1 == "$(2)" { print $$2; exit }' tools/$(1)/go.mod)
 
 LINT_MODULE := github.com/golangci/golangci-lint/v2
 MOCK_MODULE := github.com/stripe/stripe-mock
+MUTANTS_MODULE := github.com/go-gremlins/gremlins
 
 GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(call version_of,golangci-lint,$(LINT_MODULE))
+GREMLINS := $(TOOLS)/gremlins-$(call version_of,gremlins,$(MUTANTS_MODULE))
 STRIPE_MOCK_2023 := $(TOOLS)/stripe-mock-$(call version_of,stripe-mock-2023-10-16,$(MOCK_MODULE))
 STRIPE_MOCK_2026 := $(TOOLS)/stripe-mock-$(call version_of,stripe-mock-2026-08-26,$(MOCK_MODULE))
 
@@ -48,6 +50,10 @@ TORTURE_TIMEOUT ?= 60m
 SEEDS ?= $(if $(filter true,$(CI)),10000,100000)
 
 ATTACK ?= $(if $(filter true,$(CI)),short,full)
+
+# What decides about strangers: packages, or single files of one. Half an hour and more.
+MUTANTS ?= internal/redirect internal/problem internal/handlers/decode.go internal/auth
+SCORE ?= 85
 
 FUZZTIME ?= $(if $(filter true,$(CI)),10s,60s)
 TEST_TIMEOUT ?= 5m
@@ -122,8 +128,12 @@ browser: ## walk through the demo and the sandbox's pages in Chromium; needs Nod
 fuzz: ## run each fuzz target for FUZZTIME
 	bash tools/fuzz/fuzz.sh $(FUZZTIME)
 
+.PHONY: mutants
+mutants: $(GREMLINS) ## change the code and see whether tests notice; MUTANTS=packages, SCORE=least
+	bash tools/gremlins/mutants.sh '$(GREMLINS)' $(SCORE) $(MUTANTS)
+
 .PHONY: nightly
-nightly: check test contract fuzz smoke browser torture attack ## everything, at full length
+nightly: check test contract fuzz smoke browser torture attack mutants ## everything, at full length
 
 ##@ Keep
 
@@ -174,6 +184,9 @@ clean: ## remove what was built here
 
 $(GOLANGCI_LINT): tools/golangci-lint/go.mod tools/golangci-lint/go.sum
 	$(call build_tool,golangci-lint,$(LINT_MODULE)/cmd/golangci-lint)
+
+$(GREMLINS): tools/gremlins/go.mod tools/gremlins/go.sum
+	$(call build_tool,gremlins,$(MUTANTS_MODULE)/cmd/gremlins)
 
 $(STRIPE_MOCK_2023): tools/stripe-mock-2023-10-16/go.mod tools/stripe-mock-2023-10-16/go.sum
 	$(call build_tool,stripe-mock-2023-10-16,$(MOCK_MODULE))
