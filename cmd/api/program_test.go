@@ -20,6 +20,7 @@ import (
 	"till/internal/auth/devissuer"
 	"till/internal/config"
 	"till/internal/sandbox"
+	"till/internal/secret/secrettest"
 )
 
 // program is one running till.
@@ -29,13 +30,23 @@ type program struct {
 	exited         chan int
 	stdout, stderr *output
 	public, ops    string
+	// secrets are looked for in whatever it says.
+	secrets *secrettest.Watch
+	// signal is for one that is a process of its own.
+	signal func(os.Signal) error
+}
+
+func newProgram(t *testing.T, stop context.CancelFunc) *program {
+	return &program{
+		t: t, stop: stop, exited: make(chan int, 1), stdout: &output{}, stderr: &output{}, secrets: secrettest.New(nil),
+	}
 }
 
 // start runs till with args; more is added to an otherwise empty environment.
 func start(t *testing.T, args []string, more ...string) *program {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	p := &program{t: t, stop: stop, exited: make(chan int, 1), stdout: &output{}, stderr: &output{}}
+	p := newProgram(t, stop)
 	// The first of two equal names counts.
 	environ := append(slices.Clone(more), "TILL_ADDR=127.0.0.1:0", "TILL_OPS_ADDR=127.0.0.1:0")
 	go func() { p.exited <- run(ctx, process{args, environ, p.stdout, p.stderr}) }()
@@ -47,9 +58,14 @@ func start(t *testing.T, args []string, more ...string) *program {
 		case <-time.After(10 * time.Second):
 			t.Error("till does not stop")
 		}
+		p.secrets.Check(t, "the log", p.stderr.String())
+		// In development it says a token, to be tried.
+		p.secrets.Check(t, "the standard output", spokenToken.ReplaceAllString(p.stdout.String(), ""))
 	})
 	return p
 }
+
+var spokenToken = regexp.MustCompile(`Bearer \S+'`)
 
 var servingLine = regexp.MustCompile(`"msg":"serving".*"addr":"([^"]+)","ops_addr":"([^"]+)"`)
 
@@ -105,15 +121,24 @@ type answer struct {
 
 func (p *program) call(method, url, token, body string) answer {
 	p.t.Helper()
+	header := http.Header{}
+	if token != "" {
+		p.secrets.AddToken("a token", token)
+		header.Set("Authorization", "Bearer "+token)
+	}
+	return p.exchange(method, url, header, body)
+}
+
+// exchange sends one request; what is no answer has no status.
+func (p *program) exchange(method, url string, header http.Header, body string) answer {
+	p.t.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), method, url, strings.NewReader(body))
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	if body != "" {
+	req.Header = header
+	if body != "" && header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", "application/json")
-	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	res, err := httpClient.Do(req)
 	if err != nil {

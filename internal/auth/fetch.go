@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/textproto"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -100,7 +102,7 @@ func read(ctx context.Context, client *http.Client, request *http.Request, limit
 	request.Header.Set("Accept", "application/json")
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, unquoted(err)
 	}
 	defer func() { _ = response.Body.Close() }() // it was read, or it is not wanted
 	if response.StatusCode != http.StatusOK {
@@ -108,10 +110,34 @@ func read(ctx context.Context, client *http.Client, request *http.Request, limit
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, unquoted(err)
 	}
 	if int64(len(body)) > limit {
 		return nil, nil, fmt.Errorf("%w: more than %d bytes", errInvalid, limit)
 	}
 	return body, response.Header, nil
+}
+
+// unquotedError is an error whose text has nothing of the answer in it.
+type unquotedError struct {
+	text string
+	err  error
+}
+
+func (e *unquotedError) Error() string { return e.text }
+
+func (e *unquotedError) Unwrap() error { return e.err }
+
+// unquoted leaves out what net/http quotes of an answer that it cannot read: an issuer may
+// repeat there what it was told, which is a token and the secret to ask about it.
+func unquoted(err error) error {
+	prefix, cause := "", err
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		prefix, cause = u.Op+" "+u.URL+": ", u.Err
+	}
+	text, _, _ := strings.Cut(cause.Error(), `"`)
+	if _, ok := errors.AsType[textproto.ProtocolError](cause); ok {
+		text = "the answer's headers cannot be read"
+	}
+	return &unquotedError{prefix + strings.TrimRight(text, " :"), err}
 }

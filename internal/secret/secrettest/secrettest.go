@@ -11,7 +11,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io/fs"
 	"maps"
 	"net/url"
@@ -73,14 +72,6 @@ func (w *Watch) AddToken(name, token string) {
 	}
 }
 
-// AddURL looks for what makes a URL a secret: what follows its host.
-func (w *Watch) AddURL(name, address string) {
-	if u, err := url.Parse(address); err == nil && u.Host != "" {
-		_, address, _ = strings.Cut(address, u.Host)
-	}
-	w.Add(name, address)
-}
-
 // piece adds one string in all forms.
 func (w *Watch) piece(name, value string) {
 	if value == "" {
@@ -88,30 +79,35 @@ func (w *Watch) piece(name, value string) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for form, text := range forms(value) {
-		w.forms[text] = name + form
+	for _, f := range forms(value) {
+		if _, known := w.forms[f.text]; !known {
+			w.forms[f.text] = name + f.called
+		}
 	}
 }
 
-// forms are the ways in which value may be written, by a word on each.
-func forms(value string) map[string]string {
+// form is a way in which a value may be written.
+type form struct{ called, text string }
+
+func forms(value string) []form {
 	quoted, _ := json.Marshal(value) // a string always can be
 	decimal, _ := json.Marshal(bytesOf(value))
+	list := strings.Trim(string(decimal), "[]")
 	hexadecimal := hex.EncodeToString([]byte(value))
-	all := map[string]string{
-		"":                                value,
-		" in JSON":                        strings.Trim(string(quoted), `"`),
-		" in a query":                     url.QueryEscape(value),
-		" in a path":                      url.PathEscape(value),
-		" in hexadecimal":                 hexadecimal,
-		" in upper hexadecimal":           strings.ToUpper(hexadecimal),
-		" as a list of bytes":             strings.Trim(string(decimal), "[]"),
-		" as a list of bytes with spaces": strings.ReplaceAll(strings.Trim(string(decimal), "[]"), ",", " "),
+	all := []form{
+		{"", value},
+		{" in JSON", strings.Trim(string(quoted), `"`)},
+		{" in a query", url.QueryEscape(value)},
+		{" in a path", url.PathEscape(value)},
+		{" in hexadecimal", hexadecimal},
+		{" in upper hexadecimal", strings.ToUpper(hexadecimal)},
+		{" as a list of bytes", list},
+		{" as a list of bytes", strings.ReplaceAll(list, ",", " ")},
 	}
 	for shift := range 3 {
-		place := fmt.Sprintf(" in base64, %d after a multiple of three", shift)
-		all[place] = within(base64.RawStdEncoding, value, shift)
-		all[place+", for URLs"] = within(base64.RawURLEncoding, value, shift)
+		all = append(all,
+			form{" in base64", within(base64.RawStdEncoding, value, shift)},
+			form{" in base64", within(base64.RawURLEncoding, value, shift)})
 	}
 	return all
 }
