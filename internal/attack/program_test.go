@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"till/internal/secret/secrettest"
 )
 
 var (
@@ -49,7 +51,13 @@ func start(t *testing.T) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = logs.Close() })
+	t.Cleanup(func() {
+		defer logs.Close()
+		if _, err := logs.Seek(0, io.SeekStart); err != nil {
+			t.Error(err)
+		}
+		secrettest.New(nil).CheckLines(t, "the log", logs)
+	})
 	out := &said{}
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, binary, "serve", "--dev")

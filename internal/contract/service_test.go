@@ -16,9 +16,10 @@ import (
 	"time"
 
 	"till/internal/auth/devissuer"
+	"till/internal/secret/secrettest"
 )
 
-const stripeKey = "sk_test_contract"
+const stripeKey = "sk_test_canary"
 
 // house is the whole service as a process, with an issuer of its own, before one of
 // Stripe's builds.
@@ -61,6 +62,7 @@ func startHouse(t *testing.T, program string, set setting) *house {
 		"TILL_ADDR=127.0.0.1:0", "TILL_OPS_ADDR=127.0.0.1:0",
 		"TILL_DATABASE_URL=sqlite://" + filepath.Join(dir, "till.db"),
 	}, program, "serve", "--config", configuration(t, dir, set, keys.URL+"/.well-known/jwks.json"))
+	t.Cleanup(func() { secrettest.New(nil).Check(t, "the log", till.output.String()) })
 	h.url = "http://" + till.await(`"msg":"serving".*"addr":"([^"]+)"`)[1]
 	till.until("is ready", func() bool { return h.send(http.MethodGet, "/readyz", "", "").status == http.StatusOK })
 	ready = true

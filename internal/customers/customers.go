@@ -113,7 +113,7 @@ func (s *Service) shared(ctx context.Context, owner Owner, what string, work fun
 		// A panic here would be nobody's to catch and end the process.
 		defer func() {
 			if r := recover(); r != nil {
-				err = problem.New(problem.Internal, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+				err = problem.New(problem.Internal, fmt.Errorf("%w\n%s", problem.Panicked(r), debug.Stack()))
 			}
 		}()
 		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.Deadline)

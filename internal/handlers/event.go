@@ -118,8 +118,8 @@ func (s *server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 		defer func() {
 			if r := recover(); r != nil {
 				s.metrics.panics.Inc()
-				s.o.Logger.ErrorContext(c.Request().Context(), "panic", "value", r, "stack", string(debug.Stack()))
-				err = problem.New(problem.Internal, errors.New("panic"))
+				err = problem.New(problem.Internal, problem.Panicked(r))
+				s.o.Logger.ErrorContext(c.Request().Context(), "panic", "error", problem.Panicked(r), "stack", string(debug.Stack()))
 			}
 		}()
 		return next(c)

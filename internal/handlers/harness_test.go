@@ -29,6 +29,7 @@ import (
 	"till/internal/redirect"
 	"till/internal/sandbox"
 	"till/internal/secret"
+	"till/internal/secret/secrettest"
 	"till/internal/store"
 	"till/internal/stripeclient"
 	"till/internal/telemetry"
@@ -56,6 +57,8 @@ type house struct {
 	ready error
 	// breakAuth makes the authenticator panic, as no code of ours should.
 	breakAuth bool
+	// secrets are looked for in whatever it says.
+	secrets *secrettest.Watch
 	// routes are all that are registered.
 	routes []*echo.Route
 	heard  func(operation string, res *http.Response, body []byte)
@@ -72,7 +75,12 @@ type settings struct {
 
 func newHouse(t *testing.T, set settings) *house {
 	t.Helper()
-	h := &house{t: t, registry: prometheus.NewRegistry(), logs: &safeBuffer{}}
+	h := &house{t: t, registry: prometheus.NewRegistry(), logs: &safeBuffer{}, secrets: secrettest.New(nil)}
+	// The last to be called, when nothing is said any more.
+	t.Cleanup(func() {
+		h.secrets.Check(t, "the log", h.logs.String())
+		h.secrets.Check(t, "the metrics", h.scrape())
+	})
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -85,7 +93,7 @@ func newHouse(t *testing.T, set settings) *house {
 	t.Cleanup(h.sandbox.Close)
 	h.issuer, err = devissuer.New(publicURL, "till", time.Now)
 	must(err)
-	logger := slog.New(slog.NewJSONHandler(h.logs, nil))
+	logger := slog.New(slog.NewJSONHandler(h.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 
 	db, err := store.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "till.db"), nil)
 	must(err)
@@ -203,7 +211,7 @@ type authenticator struct {
 
 func (a authenticator) Authenticate(r *http.Request) (auth.Principal, error) {
 	if a.h.breakAuth {
-		panic("broken on purpose")
+		panic("broken on purpose with " + r.Header.Get("Authorization") + secrettest.Mark)
 	}
 	// As the verifier does: a cookie counts only where there is no Authorization.
 	cookie, err := r.Cookie(sessionCookie)
@@ -231,6 +239,7 @@ func (h *house) mint(c devissuer.Claims) string {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	h.secrets.AddToken("a token", token)
 	return token
 }
 
@@ -301,6 +310,9 @@ func (h *house) send(r request) response {
 	}
 	if h.heard != nil {
 		h.heard(r.method+" "+r.path, res, body)
+	}
+	if res.StatusCode >= http.StatusBadRequest {
+		h.secrets.Check(h.t, fmt.Sprintf("the answer %d to %s", res.StatusCode, r.method), fmt.Sprint(res.Header)+string(body))
 	}
 	return response{res.StatusCode, res.Header, body}
 }

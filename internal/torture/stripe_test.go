@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-const stripeKey = "sk_test_torture"
+const stripeKey = "sk_test_torture_canary"
 
 // stripe is a `till sandbox` process.
 type stripe struct {

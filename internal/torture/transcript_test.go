@@ -4,8 +4,11 @@ package torture_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"sync"
+
+	"till/internal/secret/secrettest"
 )
 
 // transcript keeps the beginning and the end of what a process says, and every line that
@@ -32,6 +35,9 @@ func (s *transcript) Write(p []byte) (int, error) {
 	}
 }
 
+// leaks knows the secrets of all processes: the key has the mark, and credentials are JWTs.
+var leaks = secrettest.New(nil)
+
 const kept = 40 // lines, at either end
 
 func (s *transcript) line(text string) {
@@ -40,6 +46,9 @@ func (s *transcript) line(text string) {
 	} else {
 		s.tail = append(s.tail, text)
 		s.tail = s.tail[max(0, len(s.tail)-kept):]
+	}
+	if secrets := leaks.Find(text); len(secrets) > 0 {
+		s.bad = append(s.bad, fmt.Sprintf("it shows %v: %s", secrets, text))
 	}
 	if strings.Contains(text, "panic") || strings.Contains(text, "DATA RACE") {
 		s.bad = append(s.bad, text)

@@ -222,4 +222,8 @@ wait "$group" || status=$?
 [ "$status" -eq 0 ] || fail "make run ended with $status after SIGTERM, want 0"
 pass "stopped after $((SECONDS - began)) s, exit code 0"
 
+# Its token for trying things out, which it prints, is another one.
+grep -qF -- "${token##*.}" "$log" && fail "the token is in the log"
+pass "the token is not in the log"
+
 printf 'smoke: %d checks passed\n' "$checks"

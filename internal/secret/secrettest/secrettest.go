@@ -8,13 +8,17 @@
 package secrettest
 
 import (
+	"bufio"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"io"
 	"io/fs"
 	"maps"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -29,13 +33,18 @@ const Mark = "canary"
 // a secret short to show its end shows too much. Chunks of a token are as long.
 const tail = 16
 
+// token is a JWT, whosever it is: three segments, the first of which is the base64 of an
+// object's beginning.
+var token = regexp.MustCompile(`eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*`)
+
 // Watch looks for secrets. It may be used by several goroutines.
 type Watch struct {
 	mu    sync.Mutex
 	forms map[string]string // how a secret may look: what it is
 }
 
-// New returns a Watch for Mark and for secrets, by what they are called.
+// New returns a Watch for Mark, for whatever has the form of a JWT, and for secrets, by
+// what they are called.
 func New(secrets map[string]string) *Watch {
 	w := &Watch{forms: map[string]string{}}
 	w.piece("a marked secret", Mark)
@@ -135,6 +144,9 @@ func (w *Watch) Find(text string) []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	found := map[string]bool{}
+	if token.MatchString(text) {
+		found["what looks like a JWT"] = true
+	}
 	for form, name := range w.forms {
 		if strings.Contains(text, form) {
 			found[name] = true
@@ -148,6 +160,26 @@ func (w *Watch) Check(t testing.TB, where, text string) {
 	t.Helper()
 	for _, name := range w.Find(text) {
 		t.Errorf("%s shows %s", where, name)
+	}
+}
+
+// CheckLines is Check for a long text, which it reads line by line until one has a secret.
+func (w *Watch) CheckLines(t testing.TB, where string, text io.Reader) {
+	t.Helper()
+	lines := bufio.NewReader(text)
+	for n := 1; ; n++ {
+		line, err := lines.ReadString('\n')
+		for _, name := range w.Find(line) {
+			t.Errorf("%s, line %d, shows %s", where, n, name)
+			err = io.EOF
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return
+		case err != nil:
+			t.Error(err)
+			return
+		}
 	}
 }
 

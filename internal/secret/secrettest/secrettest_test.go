@@ -63,13 +63,14 @@ func TestWhatIsLeftOfASecretIsFound(t *testing.T) {
 	w.Add("session", "https://checkout.stripe.com/c/pay/cs_test_1#fidkdWxOYHwnPyd1blpxYHZxWjA0")
 	for text, want := range map[string]bool{
 		header + "...": false,
-		"token …" + signature[len(signature)-16:]: true,
-		signature[:40] + "…":                      true,
-		header + "." + claims:                     true,
-		"…klmnopqrstuvwxyz":                       true,
-		"https://checkout.stripe.com/":            false,
-		"#fidkdWxOYHwnPyd1blpxYHZxWjA0":           true,
-		"sk_test_" + secrettest.Mark + "01":       true,
+		"token …" + signature[len(signature)-16:]:              true,
+		signature[:40] + "…":                                   true,
+		header + "." + claims:                                  true,
+		"…klmnopqrstuvwxyz":                                    true,
+		"https://checkout.stripe.com/":                         false,
+		"#fidkdWxOYHwnPyd1blpxYHZxWjA0":                        true,
+		"another's token eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.": true,
+		"sk_test_" + secrettest.Mark + "01":                    true,
 	} {
 		if got := len(w.Find(text)) > 0; got != want {
 			t.Errorf("%q: found %v, want %v", text, w.Find(text), want)
@@ -102,6 +103,22 @@ func TestFilesAreSearched(t *testing.T) {
 	write(filepath.Join(folder, secrettest.Mark), "")
 	if n := found(); n != 2 {
 		t.Errorf("%d of 2 found", n)
+	}
+}
+
+func TestALongTextIsSearched(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{
+		"":                        0,
+		"one\ntwo\n":              0,
+		"one\n" + secrettest.Mark: 1,
+		strings.Repeat(secrettest.Mark+"\n", 1000):          1,
+		strings.Repeat("x", 1<<20) + secrettest.Mark + "\n": 1,
+	} {
+		r := &recorder{TB: t}
+		if secrettest.New(nil).CheckLines(r, "text", strings.NewReader(text)); r.errors != want {
+			t.Errorf("%.20q: %d found, want %d", text, r.errors, want)
+		}
 	}
 }
 
