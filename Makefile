@@ -124,6 +124,10 @@ smoke: ## start `make run` and buy something with curl
 browser: ## walk through the demo and the sandbox's pages in Chromium; needs Node
 	bash tools/browser/run.sh
 
+.PHONY: oidc
+oidc: ## have a real OpenID provider issue tokens for it; needs Node
+	bash tools/oidc/run.sh
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME
 	bash tools/fuzz/fuzz.sh $(FUZZTIME)
@@ -133,7 +137,7 @@ mutants: $(GREMLINS) ## change the code and see whether tests notice; MUTANTS=pa
 	bash tools/gremlins/mutants.sh '$(GREMLINS)' $(SCORE) $(MUTANTS)
 
 .PHONY: nightly
-nightly: check test contract fuzz smoke browser torture attack mutants ## everything, at full length
+nightly: check test contract fuzz smoke browser oidc torture attack mutants ## everything, at full length
 
 ##@ Keep
 
