@@ -78,7 +78,7 @@ func newHouse(t *testing.T, set settings) *house {
 	h := &house{t: t, registry: prometheus.NewRegistry(), logs: &safeBuffer{}, secrets: secrettest.New(nil)}
 	// The last to be called, when nothing is said any more.
 	t.Cleanup(func() {
-		h.secrets.Check(t, "the log", h.logs.String())
+		h.checkLog()
 		h.secrets.Check(t, "the metrics", h.scrape())
 	})
 	must := func(err error) {
@@ -201,6 +201,22 @@ func testPlans() []catalog.Plan {
 			LineItems: []catalog.LineItem{{Price: catalog.PriceRef{LookupKey: "tshirt"}}},
 			Params:    catalog.Params{"ui_mode": "embedded"},
 		},
+	}
+}
+
+// checkLog fails the test for a secret in the log, and for what could end a line or steer
+// a terminal, whatever was sent.
+func (h *house) checkLog() {
+	h.t.Helper()
+	log := h.logs.String()
+	h.secrets.Check(h.t, "the log", log)
+	for line := range strings.Lines(log) {
+		if strings.ContainsFunc(strings.TrimSuffix(line, "\n"), func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x85 || r == 0x202e }) {
+			h.t.Errorf("control characters in the log: %q", line)
+		}
+		if !strings.HasPrefix(line, `{"time":`) {
+			h.t.Errorf("a line that is none of the logger's: %q", line)
+		}
 	}
 }
 
