@@ -49,6 +49,9 @@ TORTURE ?= $(if $(filter true,$(CI)),short,full)
 TORTURE_TIMEOUT ?= 60m
 SEEDS ?= $(if $(filter true,$(CI)),10000,100000)
 
+# The tests that send rows of testdata and say how many.
+CATALOGUE ?= ^Test(Catalogue|Wycheproof|Vendors|ReachableAddresses|OneBadKeyDoesNot|HostileBodies|IdsThatAreNone|Wire$$|Forms$$|NoUnsafeRoute|NoRouteTakes|HostileURLs|HostileFiles)
+
 ATTACK ?= $(if $(filter true,$(CI)),short,full)
 
 # What decides about strangers: packages, or single files of one. Half an hour and more.
@@ -104,8 +107,15 @@ torture: ## try to give an owner two customers; TORTURE=short or full, SEEDS=n, 
 	$(GO) test ./internal/customers -run '^$$' -bench 'Ensure' -benchmem
 	$(GO) test -tags torture -count=1 -timeout $(TORTURE_TIMEOUT) ./internal/torture -v -run '^TestTorture' -args -form=$(TORTURE)
 
+# The rows are in testdata; each test says how many it has sent, over all carriers and routes.
+.PHONY: catalogue
+catalogue: ## try the catalogue of bad inputs and print the count
+	@out=$$($(GO) test -count=1 -v -run '$(CATALOGUE)' ./internal/auth ./internal/config ./internal/handlers ./internal/redirect) || { echo "$$out"; exit 1; }; \
+	echo "$$out" | awk '/_test\.go:[0-9]+: [0-9]+ / { sub(/^.*_test\.go:[0-9]+: /, ""); seen[n++] = $$0; total += $$1 } \
+		END { for (i = 0; i < n; i++) print "  " seen[i]; print total " bad inputs tried, 0 wrong answers"; if (n < 15) exit 1 }'
+
 .PHONY: attack
-attack: ## attack the program on this machine and print what it withstood; ATTACK=short or full
+attack: catalogue ## attack the program on this machine and print what it withstood; ATTACK=short or full
 	$(GO) test -tags attack -count=1 -timeout 30m ./internal/attack -v -args -form=$(ATTACK)
 
 .PHONY: contract

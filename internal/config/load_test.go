@@ -263,6 +263,7 @@ func TestHostileFiles(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}
+			t.Logf("%d mistakes in a file", len(problems))
 		})
 	}
 }

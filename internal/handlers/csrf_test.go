@@ -77,7 +77,7 @@ func TestNoUnsafeRouteGoesWithoutProof(t *testing.T) {
 	if n := h.stripeCalls("customers.create"); n != 0 {
 		t.Errorf("%d customers were created", n)
 	}
-	t.Logf("%d unsafe routes, %d rows", walked, rows)
+	t.Logf("%d requests without proof, to %d routes", rows, walked)
 }
 
 // TestProofOpensTheDoor: with the same rows, what is proven is served, and what is

@@ -111,7 +111,7 @@ func newHouse(t *testing.T, set settings) *house {
 	verifier, err := auth.New([]auth.Issuer{{
 		Issuer: publicURL, Audience: []string{"till"}, StaticJWKS: h.issuer.JWKS(),
 		Org: auth.Org{Claim: "org_id", RoleClaim: "org_role", BillingRoles: []string{"owner"}},
-	}}, auth.Options{Metrics: h.registry, Logger: logger})
+	}}, auth.Options{Cookie: sessionCookie, Metrics: h.registry, Logger: logger})
 	must(err)
 	redirects, err := redirect.New(redirect.Options{
 		Allow: []string{appOrigin, "https://shop.example.com/pay/"}, Default: appOrigin + "/account",
@@ -229,16 +229,7 @@ func (a authenticator) Authenticate(r *http.Request) (auth.Principal, error) {
 	if a.h.breakAuth {
 		panic("broken on purpose with " + r.Header.Get("Authorization") + secrettest.Mark)
 	}
-	// As the verifier does: a cookie counts only where there is no Authorization.
-	cookie, err := r.Cookie(sessionCookie)
-	if err != nil || r.Header["Authorization"] != nil {
-		return a.real.Authenticate(r)
-	}
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+cookie.Value)
-	p, err := a.real.Authenticate(r)
-	p.Ambient = true
-	return p, err
+	return a.real.Authenticate(r)
 }
 
 // sessionCookie may carry a token.
