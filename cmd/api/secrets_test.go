@@ -26,20 +26,26 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"till/internal/secret/secrettest"
 )
 
 // Each of these contains secrettest.Mark, which is looked for in everything that the
 // program says.
 const (
-	secretKey       = "sk_test_canary0123456789"
-	signingSecret   = "canary-signing-secret-0123456789-0123456789"
-	clientSecret    = "canary:client secret/+0123456789"
-	databaseSecret  = "canary%2Fdatabase"
-	opaqueToken     = "canary-opaque-token-0123456789"
-	secretEmail     = "canary.person@example.com"
-	secretName      = "Canary canary-Person"
-	idempotencyKey  = "canary-idempotency-key"
-	secretReturnURL = "https://app.example.com/back?ticket=canary-ticket"
+	secretKey      = "sk_test_canary0123456789"
+	signingSecret  = "canary-signing-secret-0123456789-0123456789"
+	clientSecret   = "canary:client secret/+0123456789"
+	databaseSecret = "canary%2Fdatabase"
+	opaqueToken    = "canary-opaque-token-0123456789"
+	secretEmail    = "canary.person@example.com"
+	secretName     = "Canary canary-Person"
+
+	// What a caller sends of his own may be written down, to be sent to Stripe again, but
+	// is nobody else's to see.
+	callersOwn     = "of-the-callers-own"
+	idempotencyKey = "key-" + callersOwn
+	ownReturnURL   = "https://app.example.com/back?ticket=" + callersOwn
 )
 
 // vault is a configuration that has every kind of secret, and what its issuer and its
@@ -49,13 +55,15 @@ type vault struct {
 	folder string
 	stripe *echo
 	issuer *echo
+	// kept are the secrets that may not be written down.
+	kept *secrettest.Watch
 	// rounds make each round's opaque token another: answers about one are remembered.
 	rounds int
 }
 
 func newVault(t *testing.T) *vault {
 	t.Helper()
-	v := &vault{t: t, folder: t.TempDir()}
+	v := &vault{t: t, folder: t.TempDir(), kept: secrettest.New(nil)}
 	v.stripe = newEcho(t, newStripe(t).URL)
 	v.issuer = newEcho(t, "")
 	write := func(name, text string) {
@@ -118,6 +126,8 @@ func (v *vault) use(p *program) (statuses []int) {
 	v.t.Helper()
 	alice := v.token("alice")
 	p.secrets.AddToken("a token", alice)
+	v.kept.AddToken("a token", alice)
+	p.secrets.Add("what is the caller's own", callersOwn)
 	bearer := func(token string) http.Header { return http.Header{"Authorization": {"Bearer " + token}} }
 	half := len(alice) / 2
 	v.rounds++
@@ -126,10 +136,10 @@ func (v *vault) use(p *program) (statuses []int) {
 		header       http.Header
 		body         string
 	}{
-		{"POST", "/checkout", bearer(alice), `{"plan":"pro","success_url":"` + secretReturnURL + `"}`},
-		{"POST", "/checkout", bearer(alice), `{"plan":"pro","metadata":{"ref":"` + opaqueToken + `"}}`},
-		{"POST", "/checkout", bearer(alice), `{"plan":"pro","promotion_code":"` + opaqueToken + `"}`},
-		{"POST", "/portal", bearer(alice), `{"return_url":"` + secretReturnURL + `"}`},
+		{"POST", "/checkout", bearer(alice), `{"plan":"pro","success_url":"` + ownReturnURL + `"}`},
+		{"POST", "/checkout", bearer(alice), `{"plan":"pro","metadata":{"ref":"` + callersOwn + `"}}`},
+		{"POST", "/checkout", bearer(alice), `{"plan":"pro","promotion_code":"` + callersOwn + `"}`},
+		{"POST", "/portal", bearer(alice), `{"return_url":"` + ownReturnURL + `"}`},
 		{"GET", "/checkout/cs_test_unknown", bearer(alice), ""},
 		{"POST", "/portal", bearer(opaqueToken + strconv.Itoa(v.rounds)), ""},
 		{"POST", "/portal", bearer(v.token("bob")), ""},
@@ -163,7 +173,7 @@ func (v *vault) use(p *program) (statuses []int) {
 	for i, r := range requests {
 		wg.Go(func() {
 			h := http.Header{
-				"Idempotency-Key": {idempotencyKey}, "User-Agent": {opaqueToken}, "Referer": {secretReturnURL},
+				"Idempotency-Key": {idempotencyKey}, "User-Agent": {opaqueToken}, "Referer": {ownReturnURL},
 				"X-Forwarded-For": {opaqueToken}, "Traceparent": {opaqueToken}, "X-Request-Id": {"for " + opaqueToken},
 			}
 			maps.Copy(h, r.header)
@@ -191,7 +201,7 @@ func (p *program) searchAnswer(what string, a answer) {
 			}
 		}
 		// A caller sees what he has sent himself.
-		said = strings.NewReplacer(secretReturnURL, "", opaqueToken, "").Replace(said)
+		said = strings.ReplaceAll(said, callersOwn, "")
 	}
 	p.secrets.Check(p.t, fmt.Sprintf("the answer %d to %s", a.status, what), fmt.Sprint(a.header)+said)
 }
@@ -211,9 +221,9 @@ func (p *program) search() {
 
 // searchFiles looks through what it leaves behind. The configuration and the key are
 // where the secrets come from.
-func (v *vault) searchFiles(p *program) {
+func (v *vault) searchFiles() {
 	v.t.Helper()
-	p.secrets.CheckFiles(v.t, v.folder, "till.yaml", "key")
+	v.kept.CheckFiles(v.t, v.folder, "till.yaml", "key")
 }
 
 // TestSecretsStayInside drives the program through what it can do and through every way
@@ -238,7 +248,7 @@ func TestSecretsStayInside(t *testing.T) {
 			p.stop()
 			p.exit()
 			p.secrets.Check(t, "the log", p.stderr.String())
-			v.searchFiles(p)
+			v.searchFiles()
 
 			for _, args := range [][]string{{"customers", "show", "alice"}, {"customers", "reconcile", "--since", "1h"}, {"migrate"}} {
 				start(t, args, v.environ()...).exit()
@@ -275,7 +285,7 @@ func TestSecretsStayInsideOfAProcessThatDies(t *testing.T) {
 		t.Errorf("no goroutines:\n%s", p.stderr)
 	}
 	p.secrets.Check(t, "the last words", p.stderr.String())
-	v.searchFiles(p)
+	v.searchFiles()
 }
 
 // TestSecretsAreNotInRefusals: what is wrong with a secret is said without it.
@@ -328,7 +338,7 @@ func TestSecretsAreNotInRefusals(t *testing.T) {
 			if code := p.exit(); code == 0 || p.stderr.String() == "" {
 				t.Errorf("exit code %d, and says %q", code, p.stderr)
 			}
-			v.searchFiles(p)
+			v.searchFiles()
 		})
 	}
 }
