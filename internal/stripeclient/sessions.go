@@ -44,9 +44,9 @@ func (c *Client) spelled(params catalog.Params) catalog.Params {
 	if !ok {
 		return params
 	}
-	spelling := map[string]string{"hosted_page": "hosted", "embedded_page": "embedded"}
+	spelling := map[string]string{"hosted_page": "hosted", "embedded_page": "embedded", "elements": "custom"}
 	if c.o.Version >= renamedUIModes {
-		spelling = map[string]string{"hosted": "hosted_page", "embedded": "embedded_page"}
+		spelling = map[string]string{"hosted": "hosted_page", "embedded": "embedded_page", "custom": "elements"}
 	}
 	if other, ok := spelling[mode]; ok {
 		params = maps.Clone(params)

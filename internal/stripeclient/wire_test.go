@@ -408,7 +408,9 @@ func TestUIModeIsSpelledAsTheVersionWantsIt(t *testing.T) {
 		{"2026-03-25.dahlia", "embedded", "embedded_page"},
 		{"2026-08-26.dahlia", "hosted", "hosted_page"},
 		{"2026-08-26.dahlia", "embedded_page", "embedded_page"},
-		{"2026-08-26.dahlia", "custom", "custom"},
+		{"2025-03-31.basil", "elements", "custom"},
+		{"2026-08-26.dahlia", "custom", "elements"},
+		{"2026-08-26.dahlia", "odd", "odd"},
 	} {
 		c, f := onLoopback(t, answers(http.StatusOK, checkoutSession), stripeclient.Options{Version: row.version})
 		session := createCheckout
