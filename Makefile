@@ -126,6 +126,13 @@ contract: $(STRIPE_MOCK_2023) $(STRIPE_MOCK_2026) ## hold what we send to Stripe
 	TILL_STRIPE_SPEC_2026="$(call spec_of,stripe-mock-2026-08-26)" \
 	$(GO) test -tags contract -count=1 -timeout $(TEST_TIMEOUT) ./internal/contract/...
 
+.PHONY: params
+params: ## write what the catalogue knows of Stripe's parameters, and what README.md says of it
+	TILL_STRIPE_SPEC_2023="$(call spec_of,stripe-mock-2023-10-16)" \
+	TILL_STRIPE_SPEC_2026="$(call spec_of,stripe-mock-2026-08-26)" \
+	$(GO) test -tags contract -count=1 ./internal/contract -run '^TestTheCatalogueHasStripesParameters$$' -update
+	$(GO) test -count=1 ./internal/catalog -run '^TestTheReadmeListsTheParameters$$' -update
+
 .PHONY: smoke
 smoke: ## start `make run` and buy something with curl
 	bash tools/smoke/smoke.sh

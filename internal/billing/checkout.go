@@ -102,6 +102,7 @@ func (s *Service) checkoutParams(c Caller, customer customers.Customer, plan cat
 	for name, value := range ask.set {
 		p[name] = value
 	}
+	expire(p, plan.ExpiresAfter, time.Now())
 	if ask.promotionID != "" {
 		// Stripe refuses the two together even when the first is false.
 		delete(p, "allow_promotion_codes")

@@ -156,13 +156,21 @@ func (c *Catalog) refs() map[PriceRef]bool {
 	return refs
 }
 
+// maxOfAKind is how many recurring and how many one-time prices Stripe takes in a
+// subscription.
+const maxOfAKind = 20
+
 func (c *Catalog) contradictions(known map[PriceRef]Price, livemode bool) []Finding {
 	var f findings
 	for _, name := range slices.Sorted(maps.Keys(c.plans)) {
-		plan, recurring, before := c.plans[name], false, len(f)
+		plan, recurring, once, before := c.plans[name], 0, 0, len(f)
 		for i, item := range plan.LineItems {
 			price, ok := known[item.Price]
-			recurring = recurring || price.Recurring
+			if price.Recurring {
+				recurring++
+			} else {
+				once++
+			}
 			at := fmt.Sprintf("plans.%s.line_items.%d.price", name, i)
 			switch {
 			case !ok:
@@ -177,8 +185,14 @@ func (c *Catalog) contradictions(known map[PriceRef]Price, livemode bool) []Find
 				f.warn(at, "price %q is metered: Stripe refuses a quantity", item.Price)
 			}
 		}
-		if plan.Mode == ModeSubscription && !recurring && len(f) == before {
-			f.warn("plans."+name+".line_items", "a subscription plan needs at least one recurring price")
+		if plan.Mode != ModeSubscription || len(f) > before {
+			continue
+		}
+		switch at := "plans." + name + ".line_items"; {
+		case recurring == 0:
+			f.warn(at, "a subscription plan needs at least one recurring price")
+		case recurring > maxOfAKind || once > maxOfAKind:
+			f.warn(at, "Stripe takes at most %d recurring and %[1]d one-time ones; these are %d and %d", maxOfAKind, recurring, once)
 		}
 	}
 	return f

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -28,104 +27,176 @@ func (f *findings) warn(path, format string, args ...any) {
 
 // Check returns everything that Stripe would refuse, or that could not be right,
 // in p. It needs no network.
-func (p Plan) Check() []Finding {
-	var f findings
-	if !slices.Contains([]Mode{ModePayment, ModeSetup, ModeSubscription}, p.Mode) {
-		f.add("mode", "must be payment, setup or subscription")
+func (p Plan) Check(r Rules) []Finding {
+	j := &judge{rules: r, root: checkoutShape()}
+	if !p.Mode.known() {
+		j.add("mode", "must be payment, setup or subscription")
 	}
-	p.checkLineItems(&f)
-	p.checkAccepts(&f)
-	checkNames(&f, "params", p.Params, checkoutParams, sessionOurs)
-	p.checkModeGates(&f)
-	p.checkUIGates(&f)
-	p.checkPromotions(&f)
-	p.checkTax(&f)
-	checkMetadata(&f, "params.metadata", p.Params["metadata"])
-	for _, name := range []string{"payment_intent_data", "setup_intent_data", "subscription_data"} {
-		if data, ok := p.Params[name].(map[string]any); ok {
-			checkMetadata(&f, "params."+name+".metadata", data["metadata"])
-		}
-	}
-	if l, ok := p.Params["locale"].(string); ok && !IsCheckoutLocale(l) {
-		f.add("params.locale", "%q is not a Checkout locale", l)
-	}
-	return f
+	p.checkLineItems(j)
+	p.checkAccepts(j)
+	p.checkOffers(j)
+	j.members("params", j.root, p.Params, sessionOurs)
+	j.unchecked("params_unchecked", j.root, p.Unchecked, sessionOurs)
+	p.checkTraps(j)
+	return j.findings
 }
 
 // Check returns everything wrong with the portal template.
-func (p Portal) Check() []Finding {
-	var f findings
-	checkNames(&f, "params", p.Params, portalParams, sessionOurs)
-	if l, ok := p.Params["locale"].(string); ok && !IsPortalLocale(l) {
-		f.add("params.locale", "%q is not a Billing Portal locale", l)
-	}
+func (p Portal) Check(r Rules) []Finding {
+	j := &judge{rules: r, root: portalShape()}
+	j.members("params", j.root, p.Params, sessionOurs)
+	j.unchecked("params_unchecked", j.root, p.Unchecked, sessionOurs)
 	for _, policy := range []struct{ name, value, other string }{
 		{"missing_customer", p.MissingCustomer, "create"}, {"deleted_customer", p.DeletedCustomer, "recreate"},
 	} {
 		if policy.value != "" && policy.value != policy.other && policy.value != Refuse {
-			f.add(policy.name, "must be %s or %s", policy.other, Refuse)
+			j.add(policy.name, "must be %s or %s", policy.other, Refuse)
 		}
 	}
-	known := []string{"payment_method_update", "subscription_cancel", "subscription_update", "subscription_update_confirm"}
-	for i, flow := range p.Flows {
-		if !slices.Contains(known, flow) {
-			f.add(fmt.Sprintf("flows.%d", i), "unknown flow %q%s", flow, didYouMean(Nearest(flow, known)))
-		}
-	}
-	return f
+	p.checkFlows(j)
+	return j.findings
 }
 
-func (p Plan) checkLineItems(f *findings) {
+// The flows that a portal can have. Two of them take a coupon.
+const (
+	flowPaymentMethod = "payment_method_update"
+	flowCancel        = "subscription_cancel"
+	flowUpdate        = "subscription_update"
+	flowConfirm       = "subscription_update_confirm"
+)
+
+func (p Portal) checkFlows(j *judge) {
+	known := []string{flowPaymentMethod, flowCancel, flowUpdate, flowConfirm}
+	for i, flow := range p.Flows {
+		at := fmt.Sprintf("flows.%d", i)
+		switch {
+		case !slices.Contains(known, flow):
+			j.add(at, "unknown flow %q%s", flow, didYouMean(Nearest(flow, known)))
+		case slices.Index(p.Flows, flow) != i:
+			j.add(at, "%q is listed twice", flow)
+		}
+	}
+	for i, coupon := range p.Coupons {
+		at := fmt.Sprintf("coupons.%d", i)
+		switch {
+		case !ValidCouponID(coupon):
+			j.add(at, "%q does not look like the id of a coupon", coupon)
+		case slices.Index(p.Coupons, coupon) != i:
+			j.add(at, "%q is listed twice", coupon)
+		}
+	}
+	if len(p.Coupons) > 0 && !slices.Contains(p.Flows, flowCancel) && !slices.Contains(p.Flows, flowConfirm) {
+		j.add("coupons", "no flow takes one: add %s or %s to flows", flowCancel, flowConfirm)
+	}
+}
+
+func (p Plan) checkLineItems(j *judge) {
 	switch {
 	case p.Mode == ModeSetup && len(p.LineItems) > 0:
-		f.add("line_items", "a setup plan sells nothing: remove them")
-	case p.Mode != ModeSetup && len(p.LineItems) == 0:
-		f.add("line_items", "at least one is required in %s mode", p.Mode)
-	case p.Mode == ModePayment && len(p.LineItems) > 100:
-		f.add("line_items", "Stripe takes at most 100")
-	case p.Mode == ModeSubscription && len(p.LineItems) > 40:
-		f.add("line_items", "Stripe takes at most 20 recurring and 20 one-time ones")
+		j.add("line_items", "a setup plan sells nothing: remove them")
+	case p.Mode != ModeSetup && p.Mode.known() && len(p.LineItems) == 0:
+		j.add("line_items", "at least one is required in %s mode", p.Mode)
 	}
+	takes := checkoutShape().at("line_items").elem
 	for i, item := range p.LineItems {
 		at := fmt.Sprintf("line_items.%d", i)
 		if (item.Price.ID == "") == (item.Price.LookupKey == "") {
-			f.add(at+".price", "give either id or lookup_key")
+			j.add(at+".price", "give either id or lookup_key")
 		}
 		if item.Price.ID != "" && !ValidPriceID(item.Price.ID) {
-			f.add(at+".price.id", "%q does not look like a price id", item.Price.ID)
+			j.add(at+".price.id", "%q does not look like a price id", item.Price.ID)
+		}
+		if len(item.Price.LookupKey) > maxLookupKey {
+			j.add(at+".price.lookup_key", "Stripe takes at most %d characters", maxLookupKey)
+		}
+		if item.Name != "" && !validAlias(item.Name) {
+			j.add(at+".name", "use 1 to 64 letters, digits, and . _ : -")
 		}
 		if q := item.Quantity; q != nil && (q.Min < 1 || q.Max < q.Min || q.Default < q.Min || q.Default > q.Max || q.Max > 999999) {
-			f.add(at+".quantity", "needs 1 ≤ min ≤ default ≤ max ≤ 999999")
+			j.add(at+".quantity", "needs 1 ≤ min ≤ default ≤ max ≤ 999999")
 		}
-		checkNames(f, at, item.Params, lineItemParams, lineItemOurs)
+		j.members(at, takes, item.Params, lineItemOurs)
+		j.unchecked(at+".params_unchecked", takes, item.Unchecked, lineItemOurs)
 	}
 }
 
-func (p Plan) checkAccepts(f *findings) {
+// maxLookupKey is Stripe's limit, in characters.
+const maxLookupKey = 200
+
+// validAlias judges a name that callers write.
+func validAlias(name string) bool {
+	const allowed = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._:-"
+	return name != "" && len(name) <= 64 && strings.Trim(name, allowed) == ""
+}
+
+func (p Plan) checkAccepts(j *judge) {
 	for i, field := range p.Accepts {
 		at := fmt.Sprintf("accepts.%d", i)
 		switch {
 		case !slices.Contains(fields, field):
-			f.add(at, "unknown field %q%s", field, didYouMean(nearestField(field)))
+			j.add(at, "unknown field %q%s", field, didYouMean(nearestField(field)))
 		case slices.Index(p.Accepts, field) != i:
-			f.add(at, "%q is listed twice", field)
-		case field == FieldLineItems || field == FieldUIMode:
-			f.add(at, "%q is not available in this version", field)
-		case field == FieldQuantity && (len(p.LineItems) != 1 || p.LineItems[0].Quantity == nil):
-			f.add(at, "a caller's quantity needs exactly one line item, with quantity bounds")
-		case field == FieldPromotionCode && p.Mode == ModeSetup:
-			f.add(at, "a setup plan has nothing to discount")
-		case (field == FieldSuccessURL || field == FieldCancelURL) && p.UIMode() != "hosted":
-			f.add(at, "only hosted pages have it; this plan is %s", p.UIMode())
-		case field == FieldReturnURL && p.Params["redirect_on_completion"] == "never":
-			f.add(at, "nobody returns: redirect_on_completion is never")
-		case field == FieldReturnURL && p.UIMode() == "hosted":
-			f.add(at, "hosted pages have success_url and cancel_url instead")
+			j.add(at, "%q is listed twice", field)
+		default:
+			p.checkAccepted(j, at, field)
 		}
 	}
-	if p.Once {
-		f.add("once", "not available in this version; remove it, and guard against a second subscription yourself")
+	if p.AcceptsField(FieldLineItems) {
+		p.checkAliases(j)
 	}
+}
+
+func (p Plan) checkAccepted(j *judge, at string, field Field) {
+	pages := p.Pages()
+	reachable := func(name string) bool {
+		return slices.ContainsFunc(pages, func(page string) bool { return allowedOn(name, page) || !slices.Contains(allUIModes, page) })
+	}
+	switch {
+	case field == FieldQuantity && p.AcceptsField(FieldLineItems):
+		j.add(at, "beside line_items, which have quantities of their own, it would be ambiguous")
+	case field == FieldQuantity && (len(p.LineItems) != 1 || p.LineItems[0].Quantity == nil):
+		j.add(at, "a caller's quantity needs exactly one line item, with quantity bounds")
+	case (field == FieldLineItems || field == FieldPromotionCode) && p.Mode == ModeSetup:
+		j.add(at, "a setup plan has nothing to %s", map[Field]string{FieldLineItems: "choose from", FieldPromotionCode: "discount"}[field])
+	case (field == FieldSuccessURL || field == FieldCancelURL) && !reachable(string(field)):
+		j.add(at, "only hosted pages have it; this plan is %s", strings.Join(pages, " and "))
+	case field == FieldReturnURL && p.Params["redirect_on_completion"] == "never":
+		j.add(at, "nobody returns: redirect_on_completion is never")
+	case field == FieldReturnURL && !reachable(string(field)):
+		j.add(at, "hosted pages have success_url and cancel_url instead")
+	}
+}
+
+// checkAliases wants callers to be able to tell the items apart.
+func (p Plan) checkAliases(j *judge) {
+	seen := map[string]int{}
+	for i, item := range p.LineItems {
+		if first, twice := seen[item.Alias()]; twice && item.Alias() != "" {
+			j.add(fmt.Sprintf("line_items.%d", i), "has the name %q of item %d: give it another with name", item.Alias(), first)
+			continue
+		}
+		seen[item.Alias()] = i
+	}
+}
+
+// Ambiguous returns the names of line items that stand for different prices in
+// different plans, as findings at the later ones; their paths begin with "plans". A
+// portal's flows name prices without naming a plan.
+func Ambiguous(plans []Plan) []Finding {
+	var f findings
+	first := map[string]PriceRef{}
+	for _, p := range plans {
+		for i, item := range p.LineItems {
+			price, taken := first[item.Alias()]
+			if taken && price != item.Price {
+				f.add(fmt.Sprintf("plans.%s.line_items.%d", p.Name, i),
+					"%q names another price in another plan, and the flows of a portal name prices of all plans: give it another name", item.Alias())
+				continue
+			}
+			first[item.Alias()] = item.Price
+		}
+	}
+	return f
 }
 
 func nearestField(name Field) string {
@@ -134,125 +205,6 @@ func nearestField(name Field) string {
 		names[i] = string(f)
 	}
 	return Nearest(string(name), names)
-}
-
-func checkNames(f *findings, below string, params Params, known map[string]kind, ours map[string]string) {
-	for _, name := range slices.Sorted(maps.Keys(params)) {
-		at := below + "." + name
-		want, ok := known[name]
-		why, isOurs := ours[name]
-		switch {
-		case !ok:
-			f.add(at, "Stripe has no such parameter%s", didYouMean(nearestKey(name, known)))
-		case isOurs:
-			f.add(at, "cannot be set here: %s", why)
-		case params[name] == nil:
-			f.add(at, "has no value")
-		case kindOf(params[name]) != want:
-			f.add(at, "must be %s", [...]string{"a single value", "a list", "a mapping"}[want])
-		}
-	}
-}
-
-func kindOf(v any) kind {
-	switch v.(type) {
-	case []any:
-		return list
-	case map[string]any:
-		return object
-	default:
-		return scalar
-	}
-}
-
-// modeGates: which modes a parameter may be used in.
-var modeGates = map[string][]Mode{
-	"payment_method_collection": {ModeSubscription},
-	"subscription_data":         {ModeSubscription},
-	"submit_type":               {ModePayment, ModeSubscription},
-	"payment_intent_data":       {ModePayment},
-	"invoice_creation":          {ModePayment},
-	"setup_intent_data":         {ModeSetup},
-	"discounts":                 {ModePayment, ModeSubscription},
-	"allow_promotion_codes":     {ModePayment, ModeSubscription},
-}
-
-func (p Plan) checkModeGates(f *findings) {
-	for _, name := range slices.Sorted(maps.Keys(p.Params)) {
-		if modes, gated := modeGates[name]; gated && !slices.Contains(modes, p.Mode) {
-			f.add("params."+name, "Stripe refuses it in %s mode", p.Mode)
-		}
-	}
-	_, hasCurrency := p.Params["currency"]
-	_, hasTypes := p.Params["payment_method_types"]
-	if p.Mode == ModeSetup && !hasCurrency && !hasTypes && !p.AcceptsField(FieldCurrency) {
-		f.add("params", "a setup plan needs currency or payment_method_types")
-	}
-}
-
-func (p Plan) checkUIGates(f *findings) {
-	hosted := p.UIMode() == "hosted"
-	if mode := p.UIMode(); mode != "hosted" && mode != "embedded" {
-		f.add("params.ui_mode", "must be hosted or embedded (hosted_page or embedded_page)")
-	}
-	forbidden := []string{"return_url", "redirect_on_completion"}
-	if !hosted {
-		forbidden = []string{"success_url", "cancel_url", "submit_type"}
-	}
-	for _, name := range forbidden {
-		if _, set := p.Params[name]; set {
-			f.add("params."+name, "Stripe refuses it with ui_mode %s", p.UIMode())
-		}
-	}
-}
-
-func (p Plan) checkPromotions(f *findings) {
-	_, allow := p.Params["allow_promotion_codes"]
-	_, discounts := p.Params["discounts"]
-	switch {
-	case allow && discounts:
-		// Stripe refuses the pair even when the first one is false.
-		f.add("params.allow_promotion_codes", "Stripe refuses it beside discounts, whatever its value")
-	case discounts && p.AcceptsField(FieldPromotionCode):
-		f.add("accepts", "promotion_code cannot be accepted beside fixed discounts: Stripe takes one")
-	}
-}
-
-func (p Plan) checkTax(f *findings) {
-	tax, _ := p.Params["automatic_tax"].(map[string]any)
-	if enabled, _ := tax["enabled"].(bool); !enabled {
-		return
-	}
-	update, _ := p.Params["customer_update"].(map[string]any)
-	if update["address"] != "auto" && update["shipping"] != "auto" {
-		f.add("params.automatic_tax", "Stripe refuses customers without an address: add customer_update {address: auto}")
-	}
-}
-
-// MaxMetadataKeys is what is left of the 50 keys that Stripe takes: the service
-// writes five of its own.
-const MaxMetadataKeys = 45
-
-func checkMetadata(f *findings, at string, value any) {
-	metadata, ok := value.(map[string]any)
-	if !ok {
-		return
-	}
-	if len(metadata) > MaxMetadataKeys {
-		f.add(at, "may have at most %d keys: Stripe takes 50, and the service writes the others", MaxMetadataKeys)
-	}
-	for _, key := range slices.Sorted(maps.Keys(metadata)) {
-		switch text, isScalar := Scalar(metadata[key]); {
-		case strings.HasPrefix(key, "till_"):
-			f.add(at+"."+key, "keys that begin with till_ are written by the service")
-		case !isScalar:
-			f.add(at+"."+key, "must be a single value")
-		case !ValidMetadataKey(key):
-			f.add(at+"."+key, "Stripe takes keys of 1 to 40 characters without [ and ]")
-		case len([]rune(text)) > 500:
-			f.add(at+"."+key, "Stripe takes values of at most 500 characters")
-		}
-	}
 }
 
 // ValidMetadataKey reports whether Stripe takes key in metadata.
@@ -280,6 +232,10 @@ func ValidID(id string) bool {
 func ValidPriceID(id string) bool {
 	return strings.Trim(id, ".") != "" && ValidID(strings.NewReplacer("-", "_", ".", "_").Replace(id))
 }
+
+// ValidCouponID is ValidID for coupons and promotion codes, whose ids people choose, too:
+// with hyphens.
+func ValidCouponID(id string) bool { return ValidID(strings.ReplaceAll(id, "-", "_")) }
 
 func didYouMean(name string) string {
 	if name == "" {

@@ -12,6 +12,9 @@ import (
 
 type params = catalog.Params
 
+// rules are those of a version that has everything.
+var rules = catalog.Rules{Version: "2026-08-26.dahlia"}
+
 func subscription() catalog.Plan {
 	return catalog.Plan{
 		Name: "pro", Mode: catalog.ModeSubscription,
@@ -57,6 +60,12 @@ func embedded() catalog.Plan {
 	}
 }
 
+func custom() catalog.Plan {
+	p := embedded()
+	p.Params = params{"ui_mode": "custom"}
+	return p
+}
+
 func TestValidPlansHaveNoFindings(t *testing.T) {
 	t.Parallel()
 	withTypes, withAsk := setup(), setup()
@@ -64,8 +73,8 @@ func TestValidPlansHaveNoFindings(t *testing.T) {
 	withAsk.Params, withAsk.Accepts = nil, []catalog.Field{catalog.FieldCurrency}
 	full := subscription()
 	full.Params["metadata"] = keys(45, "k")
-	for _, p := range []catalog.Plan{subscription(), payment(), setup(), embedded(), withTypes, withAsk, full} {
-		if got := p.Check(); len(got) != 0 {
+	for _, p := range []catalog.Plan{subscription(), payment(), setup(), embedded(), custom(), withTypes, withAsk, full} {
+		if got := p.Check(rules); len(got) != 0 {
 			t.Errorf("%s: %+v", p.Name, got)
 		}
 	}
@@ -132,51 +141,56 @@ func TestPlanFindings(t *testing.T) {
 		"an unknown field":        {embedded(), accept("zzzzzzzz"), "accepts.0", `unknown field "zzzzzzzz"`},
 		"a field misspelt":        {embedded(), accept("quantiy"), "accepts.0", `unknown field "quantiy"; did you mean "quantity"?`},
 		"a field twice":           {payment(), accept("locale", "metadata", "locale"), "accepts.2", `"locale" is listed twice`},
-		"line_items":              {payment(), accept("line_items"), "accepts.0", `"line_items" is not available`},
-		"ui_mode":                 {payment(), accept("ui_mode"), "accepts.0", `"ui_mode" is not available`},
+		"line_items":              {payment(), accept("line_items", "quantity"), "accepts.1", "beside line_items, which have quantities"},
+		"items of a setup":        {setup(), accept("line_items"), "accepts.0", "a setup plan has nothing to choose from"},
 		"quantity without bounds": {payment(), accept("quantity"), "accepts.0", "a caller's quantity needs exactly one line item"},
 		"quantity of two": {subscription(), func(p *catalog.Plan) {
 			p.LineItems = append(p.LineItems, catalog.LineItem{Price: catalog.PriceRef{ID: "price_2"}})
 		}, "accepts.0", "a caller's quantity needs exactly one line item"},
-		"a code for nothing":          {setup(), accept("promotion_code"), "accepts.0", "a setup plan has nothing to discount"},
-		"success_url, embedded":       {embedded(), accept("return_url", "success_url"), "accepts.1", "only hosted pages have it; this plan is embedded"},
-		"cancel_url, embedded":        {embedded(), accept("cancel_url"), "accepts.0", "only hosted pages have it; this plan is embedded"},
-		"return_url, hosted":          {payment(), accept("return_url"), "accepts.0", "hosted pages have success_url and cancel_url"},
-		"return_url that never is":    {embedded(), set("redirect_on_completion", "never"), "accepts.0", "nobody returns"},
-		"once":                        {subscription(), func(p *catalog.Plan) { p.Once = true }, "once", "not available in this version"},
-		"a parameter nobody knows":    {payment(), set("zzzzzzzzzzzzzzzzzzzzzzzz", "x"), "params.zzzzzzzzzzzzzzzzzzzzzzzz", "Stripe has no such parameter"},
-		"a parameter misspelt":        {payment(), set("alow_promotion_codes", true), "params.alow_promotion_codes", `Stripe has no such parameter; did you mean "allow_promotion_codes"?`},
-		"a portal's parameter":        {payment(), set("configuration", "bpc_1"), "params.configuration", "Stripe has no such parameter"},
-		"customer":                    {payment(), set("customer", "cus_1"), "params.customer", ourWrite + "the customer comes from"},
-		"customer_account":            {payment(), set("customer_account", "acct_1"), "params.customer_account", ourWrite + "the customer comes from"},
-		"customer_email":              {payment(), set("customer_email", "a@b"), "params.customer_email", ourWrite},
-		"customer_creation":           {payment(), set("customer_creation", "always"), "params.customer_creation", ourWrite},
-		"client_reference_id":         {payment(), set("client_reference_id", "x"), "params.client_reference_id", ourWrite},
-		"expand":                      {payment(), set("expand", []any{"customer"}), "params.expand", ourWrite},
-		"items as a parameter":        {payment(), set("line_items", []any{}), "params.line_items", ourWrite},
-		"mode as a parameter":         {payment(), set("mode", "payment"), "params.mode", ourWrite},
-		"no value":                    {payment(), set("submit_type", nil), "params.submit_type", "has no value"},
-		"a list for one":              {payment(), set("submit_type", []any{"pay"}), "params.submit_type", "must be a single value"},
-		"one for a list":              {payment(), set("shipping_options", "shr_1"), "params.shipping_options", "must be a list"},
-		"one for a mapping":           {payment(), set("invoice_creation", true), "params.invoice_creation", "must be a mapping"},
-		"subscription_data":           {payment(), set("subscription_data", params{}), "params.subscription_data", "Stripe refuses it in payment mode"},
-		"payment_method_collection":   {payment(), set("payment_method_collection", "always"), "params.payment_method_collection", "Stripe refuses it in payment mode"},
-		"payment_intent_data":         {subscription(), set("payment_intent_data", params{}), "params.payment_intent_data", "Stripe refuses it in subscription mode"},
-		"invoice_creation":            {subscription(), set("invoice_creation", params{}), "params.invoice_creation", "Stripe refuses it in subscription mode"},
-		"setup_intent_data":           {payment(), set("setup_intent_data", params{}), "params.setup_intent_data", "Stripe refuses it in payment mode"},
-		"submit_type for a setup":     {setup(), set("submit_type", "pay"), "params.submit_type", "Stripe refuses it in setup mode"},
-		"discounts for a setup":       {setup(), set("discounts", []any{}), "params.discounts", "Stripe refuses it in setup mode"},
-		"codes for a setup":           {setup(), set("allow_promotion_codes", false), "params.allow_promotion_codes", "Stripe refuses it in setup mode"},
-		"a setup in no currency":      {setup(), func(p *catalog.Plan) { delete(p.Params, "currency") }, "params", "a setup plan needs currency or payment_method_types"},
-		"an unknown ui_mode":          {embedded(), set("ui_mode", "custom"), "params.ui_mode", "must be hosted or embedded"},
-		"a fixed return_url, hosted":  {payment(), set("return_url", "https://x"), "params.return_url", "Stripe refuses it with ui_mode hosted"},
-		"completion, hosted":          {payment(), set("redirect_on_completion", "never"), "params.redirect_on_completion", "Stripe refuses it with ui_mode hosted"},
-		"a fixed success_url":         {embedded(), set("success_url", "https://x"), "params.success_url", "Stripe refuses it with ui_mode embedded"},
-		"a fixed cancel_url":          {embedded(), set("cancel_url", "https://x"), "params.cancel_url", "Stripe refuses it with ui_mode embedded"},
-		"submit_type, embedded":       {embedded(), set("submit_type", "pay"), "params.submit_type", "Stripe refuses it with ui_mode embedded"},
-		"codes and discounts":         {subscription(), func(p *catalog.Plan) { p.Params["discounts"], p.Accepts = []any{}, nil }, "params.allow_promotion_codes", "Stripe refuses it beside discounts"},
-		"no codes and discounts":      {payment(), func(p *catalog.Plan) { p.Params["discounts"], p.Params["allow_promotion_codes"] = []any{}, false }, "params.allow_promotion_codes", "Stripe refuses it beside discounts"},
-		"a caller's code on top":      {payment(), func(p *catalog.Plan) { p.Params["discounts"] = []any{}; accept("promotion_code")(p) }, "accepts", "promotion_code cannot be accepted beside fixed discounts"},
+		"a code for nothing":         {setup(), accept("promotion_code"), "accepts.0", "a setup plan has nothing to discount"},
+		"success_url, embedded":      {embedded(), accept("return_url", "success_url"), "accepts.1", "only hosted pages have it; this plan is embedded"},
+		"cancel_url, embedded":       {embedded(), accept("cancel_url"), "accepts.0", "only hosted pages have it; this plan is embedded"},
+		"return_url, hosted":         {payment(), accept("return_url"), "accepts.0", "hosted pages have success_url and cancel_url"},
+		"return_url that never is":   {embedded(), set("redirect_on_completion", "never"), "accepts.0", "nobody returns"},
+		"once":                       {payment(), func(p *catalog.Plan) { p.Once = true }, "once", "only subscriptions are live"},
+		"a parameter nobody knows":   {payment(), set("zzzzzzzzzzzzzzzzzzzzzzzz", "x"), "params.zzzzzzzzzzzzzzzzzzzzzzzz", "Stripe has no such parameter"},
+		"a parameter misspelt":       {payment(), set("alow_promotion_codes", true), "params.alow_promotion_codes", `Stripe has no such parameter; did you mean "allow_promotion_codes"?`},
+		"a portal's parameter":       {payment(), set("configuration", "bpc_1"), "params.configuration", "Stripe has no such parameter"},
+		"customer":                   {payment(), set("customer", "cus_1"), "params.customer", ourWrite + "the customer comes from"},
+		"customer_account":           {payment(), set("customer_account", "acct_1"), "params.customer_account", ourWrite + "the customer comes from"},
+		"customer_email":             {payment(), set("customer_email", "a@b"), "params.customer_email", ourWrite},
+		"customer_creation":          {payment(), set("customer_creation", "always"), "params.customer_creation", ourWrite},
+		"client_reference_id":        {payment(), set("client_reference_id", "x"), "params.client_reference_id", ourWrite},
+		"expand":                     {payment(), set("expand", []any{"customer"}), "params.expand", ourWrite},
+		"items as a parameter":       {payment(), set("line_items", []any{}), "params.line_items", ourWrite},
+		"mode as a parameter":        {payment(), set("mode", "payment"), "params.mode", ourWrite},
+		"no value":                   {payment(), set("submit_type", nil), "params.submit_type", "has no value"},
+		"a list for one":             {payment(), set("submit_type", []any{"pay"}), "params.submit_type", "must be a single value"},
+		"one for a list":             {payment(), set("shipping_options", "shr_1"), "params.shipping_options", "must be a list"},
+		"one for a mapping":          {payment(), set("invoice_creation", true), "params.invoice_creation", "must be a mapping"},
+		"subscription_data":          {payment(), set("subscription_data", params{}), "params.subscription_data", "Stripe refuses it in payment mode"},
+		"payment_method_collection":  {payment(), set("payment_method_collection", "always"), "params.payment_method_collection", "Stripe refuses it in payment mode"},
+		"payment_intent_data":        {subscription(), set("payment_intent_data", params{}), "params.payment_intent_data", "Stripe refuses it in subscription mode"},
+		"invoice_creation":           {subscription(), set("invoice_creation", params{"enabled": true}), "params.invoice_creation", "Stripe refuses it in subscription mode"},
+		"setup_intent_data":          {payment(), set("setup_intent_data", params{}), "params.setup_intent_data", "Stripe refuses it in payment mode"},
+		"submit_type for a setup":    {setup(), set("submit_type", "pay"), "params.submit_type", "Stripe refuses it in setup mode"},
+		"discounts for a setup":      {setup(), set("discounts", []any{params{"coupon": "x"}}), "params.discounts", "Stripe refuses it in setup mode"},
+		"codes for a setup":          {setup(), set("allow_promotion_codes", false), "params.allow_promotion_codes", "Stripe refuses it in setup mode"},
+		"a setup in no currency":     {setup(), func(p *catalog.Plan) { delete(p.Params, "currency") }, "params", "a setup plan needs currency or payment_method_types"},
+		"an unknown ui_mode":         {embedded(), set("ui_mode", "modal"), "params.ui_mode", `"modal" is none of its values: hosted, embedded, custom`},
+		"a fixed return_url, hosted": {payment(), set("return_url", "https://x"), "params.return_url", "Stripe refuses it with ui_mode hosted"},
+		"completion, hosted":         {payment(), set("redirect_on_completion", "never"), "params.redirect_on_completion", "Stripe refuses it with ui_mode hosted"},
+		"a fixed success_url":        {embedded(), set("success_url", "https://x"), "params.success_url", "Stripe refuses it with ui_mode embedded"},
+		"a fixed cancel_url":         {embedded(), set("cancel_url", "https://x"), "params.cancel_url", "Stripe refuses it with ui_mode embedded"},
+		"submit_type, custom":        {custom(), set("submit_type", "pay"), "params.submit_type", "Stripe refuses it with ui_mode custom"},
+		"codes and discounts":        {subscription(), func(p *catalog.Plan) { p.Params["discounts"], p.Accepts = []any{params{"coupon": "x"}}, nil }, "params.allow_promotion_codes", "Stripe refuses it beside discounts"},
+		"no codes and discounts": {payment(), func(p *catalog.Plan) {
+			p.Params["discounts"], p.Params["allow_promotion_codes"] = []any{params{"coupon": "x"}}, false
+		}, "params.allow_promotion_codes", "Stripe refuses it beside discounts"},
+		"a caller's code on top": {payment(), func(p *catalog.Plan) {
+			p.Params["discounts"] = []any{params{"coupon": "x"}}
+			accept("promotion_code")(p)
+		}, "accepts", "promotion_code cannot be accepted beside fixed discounts"},
 		"tax without an address":      {subscription(), func(p *catalog.Plan) { delete(p.Params, "customer_update") }, "params.automatic_tax", "Stripe refuses customers without an address"},
 		"tax with a name alone":       {subscription(), set("customer_update", params{"name": "auto"}), "params.automatic_tax", "Stripe refuses customers without an address"},
 		"a key of ours":               {payment(), set("metadata", params{"till_subject": "x"}), "params.metadata.till_subject", "keys that begin with till_"},
@@ -188,10 +202,10 @@ func TestPlanFindings(t *testing.T) {
 		"a list as value":             {payment(), set("metadata", params{"a": []any{}}), "params.metadata.a", "must be a single value"},
 		"46 keys":                     {payment(), set("metadata", keys(46, "k")), "params.metadata", "may have at most 45 keys"},
 		"metadata as a text":          {payment(), set("metadata", "x"), "params.metadata", "must be a mapping"},
-		"a portal's locale":           {payment(), set("locale", "en-AU"), "params.locale", `"en-AU" is not a Checkout locale`},
+		"a portal's locale":           {payment(), set("locale", "en-AU"), "params.locale", `"en-AU" is none of its values; did you mean "en-GB"?`},
 	} {
 		tc.edit(&tc.plan)
-		got := tc.plan.Check()
+		got := tc.plan.Check(rules)
 		if len(got) != 1 || got[0].Path != tc.where || !strings.HasPrefix(got[0].Text, tc.what) || got[0].Warning {
 			t.Errorf("%s: got %+v, want %s: %s…", name, got, tc.where, tc.what)
 		}
@@ -202,7 +216,7 @@ func TestAnUnknownModeIsFound(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []catalog.Mode{"", "PAYMENT", "payment ", "subscriptions"} {
 		p := catalog.Plan{Mode: mode, LineItems: []catalog.LineItem{{Price: catalog.PriceRef{ID: "price_1"}}}}
-		if diff := cmp.Diff([]catalog.Finding{{Path: "mode", Text: "must be payment, setup or subscription"}}, p.Check()); diff != "" {
+		if diff := cmp.Diff([]catalog.Finding{{Path: "mode", Text: "must be payment, setup or subscription"}}, p.Check(rules)); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", mode, diff)
 		}
 	}
@@ -215,12 +229,12 @@ func TestAllFindingsAreReportedTogether(t *testing.T) {
 		Params: params{"mode": "x", "ui_mode": "elements", "locale": "xx", "success_url": "x", "metadata": params{"till_a": "", "b[": ""}},
 	}
 	var got []string
-	for _, f := range p.Check() {
+	for _, f := range p.Check(rules) {
 		got = append(got, f.Path)
 	}
 	want := []string{
-		"mode", "line_items.0.price", "accepts.0", "accepts.2", "once", "params.mode", "params.ui_mode", "params.success_url",
-		"params.metadata.b[", "params.metadata.till_a", "params.locale",
+		"mode", "line_items.0.price", "accepts.0", "accepts.2", "once", "params.locale", "params.metadata.b[", "params.metadata.till_a",
+		"params.mode", "params.success_url",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("paths (-want +got):\n%s", diff)
@@ -240,7 +254,7 @@ func TestPortalFindings(t *testing.T) {
 		for _, deleted := range []string{"", "recreate", "refuse"} {
 			p := valid()
 			p.MissingCustomer, p.DeletedCustomer = missing, deleted
-			if got := p.Check(); len(got) != 0 {
+			if got := p.Check(rules); len(got) != 0 {
 				t.Errorf("a valid portal, %q and %q: %+v", missing, deleted, got)
 			}
 		}
@@ -255,7 +269,7 @@ func TestPortalFindings(t *testing.T) {
 		"flow_data":               {func(p *catalog.Portal) { p.Params["flow_data"] = params{} }, "params.flow_data", "cannot be set here"},
 		"expand":                  {func(p *catalog.Portal) { p.Params["expand"] = []any{} }, "params.expand", "cannot be set here"},
 		"a mapping for one":       {func(p *catalog.Portal) { p.Params["return_url"] = params{} }, "params.return_url", "must be a single value"},
-		"an unknown locale":       {func(p *catalog.Portal) { p.Params["locale"] = "en-US" }, "params.locale", `"en-US" is not a Billing Portal locale`},
+		"an unknown locale":       {func(p *catalog.Portal) { p.Params["locale"] = "en-US" }, "params.locale", `"en-US" is none of its values; did you mean "en-AU"?`},
 		"another policy":          {func(p *catalog.Portal) { p.MissingCustomer = "none" }, "missing_customer", "must be create or refuse"},
 		"the other's policy":      {func(p *catalog.Portal) { p.MissingCustomer = "recreate" }, "missing_customer", "must be create or refuse"},
 		"a policy in capitals":    {func(p *catalog.Portal) { p.MissingCustomer = "Refuse" }, "missing_customer", "must be create or refuse"},
@@ -266,7 +280,7 @@ func TestPortalFindings(t *testing.T) {
 	} {
 		p := valid()
 		tc.edit(&p)
-		got := p.Check()
+		got := p.Check(rules)
 		if len(got) != 1 || got[0].Path != tc.where || !strings.HasPrefix(got[0].Text, tc.what) {
 			t.Errorf("%s: got %+v, want %s: %s…", name, got, tc.where, tc.what)
 		}

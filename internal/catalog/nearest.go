@@ -1,10 +1,5 @@
 package catalog
 
-import (
-	"maps"
-	"slices"
-)
-
 // Nearest returns the candidate that name was most likely meant to be, or "".
 // Close means that a third of the letters and one more differ at most; of equally
 // close ones the first counts.
@@ -16,10 +11,6 @@ func Nearest(name string, candidates []string) string {
 		}
 	}
 	return best
-}
-
-func nearestKey(name string, known map[string]kind) string {
-	return Nearest(name, slices.Sorted(maps.Keys(known)))
 }
 
 // editDistance is Levenshtein's, over bytes: names here are ASCII.

@@ -7,6 +7,7 @@ package catalog
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // Mode is Stripe's Checkout Session mode.
@@ -18,6 +19,10 @@ const (
 	ModeSetup        Mode = "setup"
 	ModeSubscription Mode = "subscription"
 )
+
+func (m Mode) known() bool {
+	return slices.Contains([]Mode{ModePayment, ModeSetup, ModeSubscription}, m)
+}
 
 // Field is a member of a checkout request that a plan may accept.
 type Field string
@@ -80,6 +85,8 @@ type LineItem struct {
 	Quantity *Quantity
 	// Params are Stripe's other line item parameters (adjustable_quantity, …).
 	Params Params
+	// Unchecked are parameters that this version does not know. Settled adds them.
+	Unchecked Params
 }
 
 // Plan is a named Checkout template.
@@ -102,6 +109,10 @@ type Plan struct {
 	// ShippingOptions are Stripe's shipping options by the names that callers know
 	// them by. An update may choose among them.
 	ShippingOptions map[string]Params
+	// ExpiresAfter is how long a session is open; 0 for Stripe's 24 hours.
+	ExpiresAfter time.Duration
+	// Unchecked are parameters that this version does not know. Settled adds them.
+	Unchecked Params
 }
 
 // Alias is what callers know the item by.
@@ -110,19 +121,6 @@ func (i LineItem) Alias() string { return cmp.Or(i.Name, i.Price.LookupKey, i.Pr
 // AcceptsField reports whether a caller may send f.
 func (p Plan) AcceptsField(f Field) bool { return slices.Contains(p.Accepts, f) }
 
-// UIMode returns the plan's fixed ui_mode in the spelling of before 2026-03-25;
-// "hosted" when none is given.
-func (p Plan) UIMode() string {
-	switch mode, _ := p.Params["ui_mode"].(string); mode {
-	case "", "hosted_page":
-		return "hosted"
-	case "embedded_page":
-		return "embedded"
-	default:
-		return mode
-	}
-}
-
 // Refuse is the value of a portal's policies that leaves a caller without a customer.
 const Refuse = "refuse"
 
@@ -130,6 +128,8 @@ const Refuse = "refuse"
 type Portal struct {
 	Name   string
 	Params Params
+	// Unchecked are parameters that this version does not know. Settled adds them.
+	Unchecked Params
 	// Flows are the deep-link flows a caller may ask for.
 	Flows []string
 	// Coupons are the ids of those that a flow may offer or apply.

@@ -26,6 +26,7 @@ type document struct {
 	Database   databaseSection       `yaml:"database" help:"where customers are kept"`
 	Limits     limitsSection         `yaml:"limits" help:"how much at most"`
 	Audit      auditSection          `yaml:"audit" help:"the rows that say who changed what"`
+	Defaults   defaultsSection       `yaml:"defaults" help:"Stripe's parameters for every plan and portal"`
 	Plans      map[string]planBody   `yaml:"plans" help:"named Checkout templates"`
 	Portals    map[string]portalBody `yaml:"portals" help:"named Billing Portal templates"`
 	Redirects  redirectSection       `yaml:"redirects" help:"where Stripe may send a browser back to"`
@@ -105,6 +106,11 @@ type auditSection struct {
 	Retention time.Duration `yaml:"retention" default:"400d" help:"how long rows are kept, 0: for ever"`
 }
 
+type defaultsSection struct {
+	Checkout catalog.Params `yaml:"checkout"`
+	Portal   catalog.Params `yaml:"portal"`
+}
+
 type planBody struct {
 	Mode            string                    `yaml:"mode"`
 	LineItems       []lineItem                `yaml:"line_items"`
@@ -115,6 +121,8 @@ type planBody struct {
 	Currencies      []string                  `yaml:"currencies"`
 	UIModes         []string                  `yaml:"ui_modes"`
 	ShippingOptions map[string]catalog.Params `yaml:"shipping_options"`
+	ExpiresAfter    time.Duration             `yaml:"expires_after"`
+	Unchecked       catalog.Params            `yaml:"params_unchecked"`
 }
 
 type lineItem struct {
@@ -122,13 +130,15 @@ type lineItem struct {
 		ID        string `yaml:"id"`
 		LookupKey string `yaml:"lookup_key"`
 	} `yaml:"price"`
-	Name     string         `yaml:"name"`
-	Quantity *quantity      `yaml:"quantity"`
-	Params   catalog.Params `yaml:",rest"` // Stripe's other line item parameters
+	Name      string         `yaml:"name"`
+	Quantity  *quantity      `yaml:"quantity"`
+	Unchecked catalog.Params `yaml:"params_unchecked"`
+	Params    catalog.Params `yaml:",rest"` // Stripe's other line item parameters
 }
 
 type portalBody struct {
 	Params          catalog.Params `yaml:"params"`
+	Unchecked       catalog.Params `yaml:"params_unchecked"`
 	Flows           []string       `yaml:"flows"`
 	Coupons         []string       `yaml:"coupons"`
 	MissingCustomer string         `yaml:"missing_customer"`

@@ -20,8 +20,10 @@ func (l *loader) judge() *Config {
 	cfg.Limits = l.judgeLimits()
 	cfg.Audit = l.judgeAudit()
 	cfg.Redirects = l.judgeRedirects(cfg.PublicURL)
-	cfg.Plans = l.judgePlans()
-	cfg.Portals = l.judgePortals()
+	defaults := l.judgeDefaults()
+	cfg.Plans = l.judgePlans(defaults)
+	cfg.Portals = l.judgePortals(defaults)
+	l.judgeNames(cfg.Plans, cfg.Portals)
 	if len(cfg.Plans)+len(cfg.Portals) == 0 {
 		l.rule("plans", "nothing is for sale: there are neither plans nor portals", "add a plan or a portal")
 	}

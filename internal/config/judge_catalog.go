@@ -2,6 +2,9 @@ package config
 
 import (
 	"regexp"
+	"slices"
+	"strings"
+	"time"
 
 	"till/internal/catalog"
 )
@@ -9,59 +12,102 @@ import (
 // templateName: names are parts of metrics, metadata and JSON.
 var templateName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 
-func (l *loader) judgePlans() []catalog.Plan {
+// rules are what templates are judged by: the version their sessions are created with.
+func (l *loader) rules() catalog.Rules {
+	version := l.doc.Stripe.Version
+	if !versionShape.MatchString(version) {
+		version = "" // it has a problem of its own
+	}
+	return catalog.Rules{Version: version, Now: time.Now()}
+}
+
+func (l *loader) judgeDefaults() catalog.Defaults {
+	defaults := catalog.Defaults(l.doc.Defaults)
+	l.findings(defaults.Check(l.rules()), func(path string) string { return join("defaults", path) })
+	return defaults
+}
+
+func (l *loader) judgePlans(defaults catalog.Defaults) []catalog.Plan {
 	var all []catalog.Plan
 	for _, name := range sortedKeys(l.doc.Plans) {
-		plan := l.doc.Plans[name].catalog(name)
-		findings := plan.Check()
+		plan := defaults.Plan(l.doc.Plans[name].catalog(name))
+		findings := plan.Check(l.rules())
 		if l.spoiled("plans." + name + ".mode") {
 			findings = nil // nearly all of them depend on the mode
 		}
 		l.judgeTemplate("plans."+name, name, findings)
-		all = append(all, plan)
+		all = append(all, plan.Settled(l.rules()))
 	}
 	return all
 }
 
-func (l *loader) judgePortals() []catalog.Portal {
+func (l *loader) judgePortals(defaults catalog.Defaults) []catalog.Portal {
 	var all []catalog.Portal
 	for _, name := range sortedKeys(l.doc.Portals) {
 		body := l.doc.Portals[name]
-		portal := catalog.Portal{
-			Name: name, Params: body.Params, Flows: body.Flows, Coupons: body.Coupons,
+		portal := defaults.OfPortal(catalog.Portal{
+			Name: name, Params: body.Params, Unchecked: body.Unchecked, Flows: body.Flows, Coupons: body.Coupons,
 			MissingCustomer: body.MissingCustomer, DeletedCustomer: body.DeletedCustomer,
-		}
-		l.judgeTemplate("portals."+name, name, portal.Check())
-		if len(body.Flows) > 0 {
-			l.warn("portals."+name+".flows", "deep-link flows are not available in this version")
-		}
-		all = append(all, portal)
+		})
+		l.judgeTemplate("portals."+name, name, portal.Check(l.rules()))
+		all = append(all, portal.Settled())
 	}
 	return all
 }
 
-// judgeTemplate reports what the catalogue finds, below path. Its findings say how
-// to put them right in their own text.
+// judgeNames wants a portal's flows to find one price by each name.
+func (l *loader) judgeNames(plans []catalog.Plan, portals []catalog.Portal) {
+	flows := func(p catalog.Portal) bool { return slices.Contains(p.Flows, "subscription_update_confirm") }
+	if slices.ContainsFunc(portals, flows) {
+		l.findings(catalog.Ambiguous(plans), func(path string) string { return path })
+	}
+}
+
+// judgeTemplate reports what the catalogue finds, below path, and then the name: the
+// findings do not follow from it.
 func (l *loader) judgeTemplate(path, name string, findings []catalog.Finding) {
-	if !templateName.MatchString(name) {
-		l.rule(path, "is not a name for a template", "use 1 to 64 lower-case letters, digits, - and _, beginning with a letter or digit")
+	l.findings(findings, func(below string) string { return l.written(path, below) })
+	if !templateName.MatchString(name) && !l.spoiled(path) {
+		l.note(path, "is not a name for a template", "use 1 to 64 lower-case letters, digits, - and _, beginning with a letter or digit")
 	}
-	for _, f := range findings {
-		l.rule(join(path, f.Path), f.Text, "")
+}
+
+// findings reports what the catalogue finds. It says in its own text how to put it right.
+func (l *loader) findings(all []catalog.Finding, place func(path string) string) {
+	for _, f := range all {
+		switch path := place(f.Path); {
+		case !f.Warning:
+			l.rule(path, f.Text, "")
+		case !l.spoiled(path):
+			l.warn(path, f.Text)
+		}
 	}
+}
+
+// written is where a member of the template at path stands: a parameter that the
+// template does not have itself is a default.
+func (l *loader) written(path, below string) string {
+	name, isParam := strings.CutPrefix(below, "params.")
+	name, deeper, _ := strings.Cut(name, ".")
+	section := map[bool]string{true: "defaults.checkout", false: "defaults.portal"}[strings.HasPrefix(path, "plans.")]
+	if isParam && !l.known(join(path, "params."+name)) && l.known(join(section, name)) {
+		return strings.TrimSuffix(join(join(section, name), deeper), ".")
+	}
+	return join(path, below)
 }
 
 func (b planBody) catalog(name string) catalog.Plan {
 	plan := catalog.Plan{
 		Name: name, Mode: catalog.Mode(b.Mode), Params: b.Params, Once: b.Once, TrialOnce: b.TrialOnce,
 		Currencies: b.Currencies, UIModes: b.UIModes, ShippingOptions: b.ShippingOptions,
+		ExpiresAfter: b.ExpiresAfter, Unchecked: b.Unchecked,
 	}
 	for _, item := range b.LineItems {
 		plan.LineItems = append(plan.LineItems, catalog.LineItem{
 			Price:    catalog.PriceRef{ID: item.Price.ID, LookupKey: item.Price.LookupKey},
 			Name:     item.Name,
 			Quantity: item.Quantity.catalog(),
-			Params:   item.Params,
+			Params:   item.Params, Unchecked: item.Unchecked,
 		})
 	}
 	for _, field := range b.Accepts {

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"till/internal/catalog"
 	"till/internal/redirect"
@@ -60,24 +61,26 @@ func (l *loader) judgeTemplateURLs(policy *redirect.Policy, path string, params 
 		}
 		text, isText := value.(string)
 		if !isText {
-			l.rule(join(path, "params."+name), "must be a text", "write an absolute URL below one of redirects.allow")
+			l.rule(l.written(path, "params."+name), "must be a text", "write an absolute URL below one of redirects.allow")
 			continue
 		}
 		cleaned, err := policy.Check(text)
 		if refused, ok := errors.AsType[*redirect.Refused](err); ok {
-			l.rule(join(path, "params."+name), fmt.Sprintf("redirects.allow does not allow it (%s)", refused.Reason), "write an absolute URL below one of redirects.allow")
+			l.rule(l.written(path, "params."+name), fmt.Sprintf("redirects.allow does not allow it (%s)", refused.Reason), "write an absolute URL below one of redirects.allow")
 			continue
 		}
 		params[name] = cleaned
 	}
 }
 
-// hasURL reports whether Stripe would have somewhere to go after plan.
+// hasURL reports whether Stripe would have somewhere to go after each page of plan.
 func hasURL(plan catalog.Plan) bool {
-	name := "success_url"
-	if plan.UIMode() != "hosted" {
-		name = "return_url"
-	}
-	_, given := plan.Params[name]
-	return given || plan.Params["redirect_on_completion"] == "never"
+	return !slices.ContainsFunc(plan.Pages(), func(page string) bool {
+		params, name := plan.In(page).Params, "return_url"
+		if page == "hosted" {
+			name = "success_url"
+		}
+		_, given := params[name]
+		return !given && params["redirect_on_completion"] != "never"
+	})
 }

@@ -75,13 +75,7 @@ func TestTheDesign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, problems := load(t, string(text))
-	want := `till.yaml:27:5: plans.pro.once: not available in this version; remove it, and guard against a second subscription yourself`
-	if diff := cmp.Diff(want, lines(problems)); diff != "" {
-		t.Error(diff)
-	}
-
-	got, warnings, problems := load(t, strings.Replace(string(text), "    once: true", "    #", 1), "TILL_DATABASE_URL=sqlite://till.db")
+	got, warnings, problems := load(t, string(text), "TILL_DATABASE_URL=sqlite://till.db")
 	if problems != nil {
 		t.Fatal(problems)
 	}
@@ -94,10 +88,7 @@ func TestTheDesign(t *testing.T) {
 			keys = append(keys, w.Key)
 		}
 	}
-	wantKeys := []string{
-		"limits.owner_writes_per_minute", "limits.address_per_minute",
-		"portals.default.flows",
-	}
+	wantKeys := []string{"limits.owner_writes_per_minute", "limits.address_per_minute"}
 	if diff := cmp.Diff(wantKeys, keys); diff != "" {
 		t.Error(diff)
 	}
@@ -125,6 +116,7 @@ func design() *config.Config {
 			LineItems: []catalog.LineItem{{
 				Price: catalog.PriceRef{LookupKey: "pro_monthly"}, Quantity: &catalog.Quantity{Default: 1, Min: 1, Max: 50},
 			}},
+			Once:    true,
 			Accepts: []catalog.Field{"quantity", "success_url", "cancel_url", "locale", "promotion_code", "metadata"},
 			Params: catalog.Params{
 				"automatic_tax":     map[string]any{"enabled": true},
@@ -197,10 +189,11 @@ func TestParametersOfEveryShape(t *testing.T) {
       locale: de
       cancel_url: HTTPS://app.example.com:443/<x>
       payment_intent_data: {description: 2024-01-02, application_fee_amount: 123, statement_descriptor: "0123"}
-      shipping_options: [{shipping_rate: shr_1}, {shipping_rate_data: {delivery_estimate: {maximum: {value: 1.5}}}}]
+      shipping_options: [{shipping_rate: shr_1}, {shipping_rate_data: {display_name: 48 h, delivery_estimate: {maximum: {unit: day, value: 2}}}}]
       metadata: {"2024": "yes", empty: ""}
       tax_id_collection: {enabled: false}
   a: {mode: setup, params: {currency: usd}}
+  c: {mode: subscription, line_items: [{price: {id: price_1}}], params: {subscription_data: {application_fee_percent: 1.5}}}
 `)
 	if problems != nil {
 		t.Fatal(problems)
@@ -223,12 +216,17 @@ func TestParametersOfEveryShape(t *testing.T) {
 				"shipping_options": []any{
 					map[string]any{"shipping_rate": "shr_1"},
 					map[string]any{"shipping_rate_data": map[string]any{
-						"delivery_estimate": map[string]any{"maximum": map[string]any{"value": 1.5}},
+						"display_name":      "48 h",
+						"delivery_estimate": map[string]any{"maximum": map[string]any{"unit": "day", "value": int64(2)}},
 					}},
 				},
 				"metadata":          map[string]any{"2024": "yes", "empty": ""},
 				"tax_id_collection": map[string]any{"enabled": false},
 			},
+		},
+		{
+			Name: "c", Mode: "subscription", LineItems: []catalog.LineItem{{Price: catalog.PriceRef{ID: "price_1"}, Quantity: nil}},
+			Params: catalog.Params{"subscription_data": map[string]any{"application_fee_percent": 1.5}},
 		},
 	}
 	if diff := cmp.Diff(want, cfg.Plans); diff != "" {

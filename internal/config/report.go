@@ -59,6 +59,12 @@ func parent(path string) string {
 // refuse adds a problem at path, where the file says something about it, or at
 // the nearest thing around it.
 func (r *report) refuse(path, text, fix string) {
+	r.note(path, text, fix)
+	r.spoil(path)
+}
+
+// note is refuse for a problem from which nothing else at path follows.
+func (r *report) note(path, text, fix string) {
 	p := Problem{Key: clean(path), Env: r.env[path], Text: clean(text), Fix: clean(fix)}
 	if p.Env == "" && (r.known(path) || !isVariable(path)) {
 		p.File = r.file
@@ -66,7 +72,6 @@ func (r *report) refuse(path, text, fix string) {
 		p.Line, p.Column = at.line, at.column
 	}
 	r.problems = append(r.problems, p)
-	r.spoil(path)
 }
 
 func isVariable(path string) bool {
@@ -89,8 +94,11 @@ func (r *report) rule(path, text, fix string) {
 	}
 }
 
+// warn adds a warning, once.
 func (r *report) warn(key, text string) {
-	r.warnings = append(r.warnings, Warning{key, clean(text)})
+	if w := (Warning{key, clean(text)}); !slices.Contains(r.warnings, w) {
+		r.warnings = append(r.warnings, w)
+	}
 }
 
 // sorted returns the problems in the order of the file; those outside it come first.

@@ -25,8 +25,12 @@ func TestTheCatalogueKnowsStripe(t *testing.T) {
 			t.Parallel()
 			checkout := b.spec(t).parameters(t, "/v1/checkout/sessions")
 			portal := b.spec(t).parameters(t, "/v1/billing_portal/sessions")
-			knows(t, checkout, func(p catalog.Params) []catalog.Finding { return catalog.Plan{Params: p}.Check() })
-			knows(t, portal, func(p catalog.Params) []catalog.Finding { return catalog.Portal{Params: p}.Check() })
+			knows(t, checkout, func(p catalog.Params) []catalog.Finding {
+				return catalog.Plan{Params: p}.Check(catalog.Rules{Version: b.version})
+			})
+			knows(t, portal, func(p catalog.Params) []catalog.Finding {
+				return catalog.Portal{Params: p}.Check(catalog.Rules{Version: b.version})
+			})
 			for name, locales := range map[string][2][]string{
 				"Checkout": {locales(checkout), catalog.CheckoutLocales()},
 				"portal":   {locales(portal), catalog.PortalLocales()},

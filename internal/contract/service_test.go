@@ -37,6 +37,8 @@ type setting struct {
 	version string
 	// subjects is stripe.metadata_subject.
 	subjects string
+	// templates replaces the plans and portals of testdata, as YAML.
+	templates string
 }
 
 func startHouse(t *testing.T, program string, set setting) *house {
@@ -76,11 +78,15 @@ func emptyHouse(t *testing.T, b build) *house {
 	return &house{t: t, proxy: startProxy(t, "http://"+mock.await(`Listening for HTTP at address: (\S+)`)[1])}
 }
 
-// configuration writes till.yaml: the head and the plans of the build.
+// configuration writes till.yaml: the head, and the plans of the build or of the setting.
 func configuration(t *testing.T, dir string, set setting, jwksURL string) string {
 	t.Helper()
 	var text []byte
-	for _, name := range []string{"head", "plans", "plans-" + set.build.version} {
+	parts := []string{"head", "plans", "plans-" + set.build.version}
+	if set.templates != "" {
+		parts, text = parts[:1], []byte(set.templates)
+	}
+	for _, name := range parts {
 		part, err := os.ReadFile(filepath.Join("testdata", name+".yaml"))
 		if err != nil {
 			t.Fatal(err)
