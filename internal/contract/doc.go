@@ -18,6 +18,11 @@
 // service rightly believes no answer about another customer, mode or host. What it
 // changed is logged (`go test -v`).
 //
+// Every value of every parameter that a template can have, at any depth, is sent once
+// besides: the rows are made from the specification, one plan or portal for each, and
+// what cannot be sent is listed with its reason. The file from which the catalogue knows
+// the parameters is written from the same documents, and compared with them.
+//
 // The calls that the service makes only when something has gone wrong, or of a person
 // about whom the token says something, are made by its client alone, through the same
 // proxy and before the same judges.
@@ -31,7 +36,5 @@
 //
 // What this cannot see: whether Stripe itself agrees with its specification, rules
 // between parameters (the documents have none), and what depends on state. A promotion
-// code is looked up but never redeemed, since stripe-mock's only one is not active, and
-// embedded pages are opened under 2023-10-16 only, since the catalogue has no word yet
-// for embedded_page.
+// code is looked up but never redeemed, since stripe-mock's only one is not active.
 package contract
