@@ -29,6 +29,7 @@ func (f *findings) warn(path, format string, args ...any) {
 // in p. It needs no network.
 func (p Plan) Check(r Rules) []Finding {
 	j := &judge{rules: r, root: checkoutShape()}
+	p.UIModes = p.choosable(r)
 	if !p.Mode.known() {
 		j.add("mode", "must be payment, setup or subscription")
 	}
@@ -149,7 +150,7 @@ func (p Plan) checkAccepts(j *judge) {
 func (p Plan) checkAccepted(j *judge, at string, field Field) {
 	pages := p.Pages()
 	reachable := func(name string) bool {
-		return slices.ContainsFunc(pages, func(page string) bool { return allowedOn(name, page) || !slices.Contains(allUIModes, page) })
+		return slices.ContainsFunc(pages, func(page string) bool { return allowedOn(name, page) })
 	}
 	switch {
 	case field == FieldQuantity && p.AcceptsField(FieldLineItems):

@@ -176,7 +176,7 @@ func TestPlanFindings(t *testing.T) {
 		"submit_type for a setup":    {setup(), set("submit_type", "pay"), "params.submit_type", "Stripe refuses it in setup mode"},
 		"discounts for a setup":      {setup(), set("discounts", []any{params{"coupon": "x"}}), "params.discounts", "Stripe refuses it in setup mode"},
 		"codes for a setup":          {setup(), set("allow_promotion_codes", false), "params.allow_promotion_codes", "Stripe refuses it in setup mode"},
-		"a setup in no currency":     {setup(), func(p *catalog.Plan) { delete(p.Params, "currency") }, "params", "a setup plan needs currency or payment_method_types"},
+		"a setup in no currency":     {setup(), func(p *catalog.Plan) { delete(p.Params, "currency") }, "params.currency", "a setup plan needs currency or payment_method_types"},
 		"an unknown ui_mode":         {embedded(), set("ui_mode", "modal"), "params.ui_mode", `"modal" is none of its values: hosted, embedded, custom`},
 		"a fixed return_url, hosted": {payment(), set("return_url", "https://x"), "params.return_url", "Stripe refuses it with ui_mode hosted"},
 		"completion, hosted":         {payment(), set("redirect_on_completion", "never"), "params.redirect_on_completion", "Stripe refuses it with ui_mode hosted"},
@@ -202,6 +202,12 @@ func TestPlanFindings(t *testing.T) {
 		"a list as value":             {payment(), set("metadata", params{"a": []any{}}), "params.metadata.a", "must be a single value"},
 		"46 keys":                     {payment(), set("metadata", keys(46, "k")), "params.metadata", "may have at most 45 keys"},
 		"metadata as a text":          {payment(), set("metadata", "x"), "params.metadata", "must be a mapping"},
+		"in the wrong place":          {payment(), set("trial_period_days", int64(3)), "params.trial_period_days", "Stripe has no such parameter here; did you mean subscription_data.trial_period_days?"},
+		"a text for a truth":          {payment(), set("allow_promotion_codes", "on"), "params.allow_promotion_codes", "must be true or false"},
+		"a truth for a text":          {payment(), set("payment_method_configuration", true), "params.payment_method_configuration", "must be a text"},
+		"an empty text":               {payment(), set("payment_method_configuration", ""), "params.payment_method_configuration", "must not be empty"},
+		"a number that is none":       {payment(), set("payment_intent_data", params{"application_fee_amount": "1.5"}), "params.payment_intent_data.application_fee_amount", "must be a whole number"},
+		"a currency of an option":     {payment(), set("shipping_options", []any{params{"shipping_rate_data": params{"display_name": "x", "fixed_amount": params{"amount": int64(1), "currency": "eur", "currency_options": params{"Usd": params{"amount": int64(1)}}}}}}), "params.shipping_options.0.shipping_rate_data.fixed_amount.currency_options.Usd", "must be three lower-case letters"},
 		"a portal's locale":           {payment(), set("locale", "en-AU"), "params.locale", `"en-AU" is none of its values; did you mean "en-GB"?`},
 	} {
 		tc.edit(&tc.plan)
@@ -276,6 +282,11 @@ func TestPortalFindings(t *testing.T) {
 		"another policy, deleted": {func(p *catalog.Portal) { p.DeletedCustomer = "heal" }, "deleted_customer", "must be recreate or refuse"},
 		"the other's, deleted":    {func(p *catalog.Portal) { p.DeletedCustomer = "create" }, "deleted_customer", "must be recreate or refuse"},
 		"a policy as a parameter": {func(p *catalog.Portal) { p.Params["missing_customer"] = "refuse" }, "params.missing_customer", "Stripe has no such parameter"},
+		"a flow twice":            {func(p *catalog.Portal) { p.Flows[1] = p.Flows[0] }, "flows.1", `"payment_method_update" is listed twice`},
+		"a coupon twice":          {func(p *catalog.Portal) { p.Coupons = []string{"a", "a"} }, "coupons.1", `"a" is listed twice`},
+		"a coupon with a path":    {func(p *catalog.Portal) { p.Coupons = []string{"a/b"} }, "coupons.0", `"a/b" does not look like`},
+		"coupons for no flow":     {func(p *catalog.Portal) { p.Coupons, p.Flows = []string{"SAVE-20"}, p.Flows[:1] }, "coupons", "no flow takes one"},
+		"a place of Checkout's":   {func(p *catalog.Portal) { p.Params["trial_period_days"] = int64(3) }, "params.trial_period_days", "Stripe has no such parameter; one that is newer"},
 		"a flow misspelt":         {func(p *catalog.Portal) { p.Flows[1] = "subscription_cancle" }, "flows.1", `unknown flow "subscription_cancle"; did you mean "subscription_cancel"?`},
 	} {
 		p := valid()

@@ -81,7 +81,7 @@ func (p Plan) checkShippingOptions(j *judge) {
 		switch {
 		case p.Mode == ModeSetup:
 			j.add("shipping_options", "a setup plan ships nothing")
-		case !slices.Contains(p.Pages(), uiEmbedded) && !slices.Contains(p.Pages(), uiCustom):
+		case !slices.ContainsFunc(p.Pages(), func(page string) bool { return page != uiHosted }):
 			j.add("shipping_options", "they are chosen while the page is open, which needs ui_mode embedded or custom")
 		}
 	}

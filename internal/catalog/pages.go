@@ -70,13 +70,22 @@ func (p Plan) Settled(r Rules) Plan {
 	for i, item := range p.LineItems {
 		p.LineItems[i].Params, p.LineItems[i].Unchecked = over(item.Params, item.Unchecked), nil
 	}
-	if p.AcceptsField(FieldUIMode) {
-		p.UIModes = slices.DeleteFunc(p.Pages(), func(page string) bool {
-			return page == uiCustom && r.version() < firstCustom
-		})
+	p.UIModes, p.Unchecked = p.choosable(r), nil
+	for i, mode := range p.UIModes {
+		p.UIModes[i] = pageOf(mode)
 	}
-	p.Unchecked = nil
 	return p
+}
+
+// choosable are the ui_modes a caller may choose from, as they are written: all that the
+// version has if the plan names none.
+func (p Plan) choosable(r Rules) []string {
+	if !p.AcceptsField(FieldUIMode) || len(p.UIModes) > 0 {
+		return slices.Clone(p.UIModes)
+	}
+	return slices.DeleteFunc(p.Pages(), func(page string) bool {
+		return page == uiCustom && r.version() < firstCustom
+	})
 }
 
 // Settled returns the portal with what was not checked.

@@ -167,7 +167,7 @@ func (p Plan) checkModeGates(j *judge) {
 	}
 	switch {
 	case p.Mode == ModeSetup && !p.has("currency") && !p.has("payment_method_types") && !p.AcceptsField(FieldCurrency):
-		j.add("params", "a setup plan needs currency or payment_method_types")
+		j.add("params.currency", "a setup plan needs currency or payment_method_types")
 	case p.Mode == ModeSetup && p.has("automatic_tax.enabled", "true"):
 		j.warn("params.automatic_tax", "a setup plan sells nothing that could be taxed")
 	case p.Mode == ModeSubscription && p.has("shipping_options"):
@@ -204,10 +204,11 @@ func (j *judge) customAged(at string) {
 	}
 }
 
-// allowedOn reports whether Stripe takes the parameter with a ui_mode.
+// allowedOn reports whether Stripe takes the parameter with a ui_mode. Of one that does
+// not exist, which is found elsewhere, nothing is known.
 func allowedOn(name, page string) bool {
 	pages, gated := uiGates[name]
-	return !gated || slices.Contains(pages, page)
+	return !gated || slices.Contains(pages, page) || !slices.Contains(allUIModes, page)
 }
 
 func (p Plan) checkPairs(j *judge) {

@@ -24,10 +24,10 @@ func (l *loader) judge() *Config {
 	cfg.Plans = l.judgePlans(defaults)
 	cfg.Portals = l.judgePortals(defaults)
 	l.judgeNames(cfg.Plans, cfg.Portals)
-	if len(cfg.Plans)+len(cfg.Portals) == 0 {
+	if len(l.doc.Plans)+len(l.doc.Portals) == 0 {
 		l.rule("plans", "nothing is for sale: there are neither plans nor portals", "add a plan or a portal")
 	}
-	l.judgeURLs(cfg)
+	l.judgeURLs(cfg, defaults)
 	return cfg
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,15 +37,23 @@ func (l *loader) judgePlans(defaults catalog.Defaults) []catalog.Plan {
 			findings = nil // nearly all of them depend on the mode
 		}
 		l.judgeTemplate("plans."+name, name, findings)
+		if l.touched("plans." + name + ".params_unchecked") {
+			plan.Unchecked = nil // it would only be found once more
+		}
 		all = append(all, plan.Settled(l.rules()))
 	}
 	return all
 }
 
 func (l *loader) judgePortals(defaults catalog.Defaults) []catalog.Portal {
+	bodies := map[string]portalBody{}
+	if len(defaults.Portal) > 0 {
+		bodies["default"] = portalBody{} // it exists without being written
+	}
+	maps.Copy(bodies, l.doc.Portals)
 	var all []catalog.Portal
-	for _, name := range sortedKeys(l.doc.Portals) {
-		body := l.doc.Portals[name]
+	for _, name := range sortedKeys(bodies) {
+		body := bodies[name]
 		portal := defaults.OfPortal(catalog.Portal{
 			Name: name, Params: body.Params, Unchecked: body.Unchecked, Flows: body.Flows, Coupons: body.Coupons,
 			MissingCustomer: body.MissingCustomer, DeletedCustomer: body.DeletedCustomer,
@@ -72,14 +81,23 @@ func (l *loader) judgeTemplate(path, name string, findings []catalog.Finding) {
 	}
 }
 
-// findings reports what the catalogue finds. It says in its own text how to put it right.
+// findings reports what the catalogue finds, which says in its own text how to put it
+// right. One finding does not follow from another, but all may from what was refused
+// before; of several at one place the first counts.
 func (l *loader) findings(all []catalog.Finding, place func(path string) string) {
+	spoiled := map[string]bool{}
+	for _, f := range all {
+		path := place(f.Path)
+		spoiled[path] = l.spoiled(path)
+	}
 	for _, f := range all {
 		switch path := place(f.Path); {
-		case !f.Warning:
-			l.rule(path, f.Text, "")
-		case !l.spoiled(path):
+		case spoiled[path]:
+		case f.Warning:
 			l.warn(path, f.Text)
+		default:
+			l.refuse(path, f.Text, "")
+			spoiled[path] = true
 		}
 	}
 }

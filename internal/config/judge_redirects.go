@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"till/internal/catalog"
@@ -20,7 +21,7 @@ func (l *loader) judgeRedirects(publicURL string) redirect.Options {
 
 // judgeURLs holds the templates' own URLs to the policy, and replaces them by
 // their cleaned form: only that may go to Stripe.
-func (l *loader) judgeURLs(cfg *Config) {
+func (l *loader) judgeURLs(cfg *Config, defaults catalog.Defaults) {
 	// What is wrong with the options is reported already; the rest of the list counts.
 	good := redirect.Options{
 		AllowLoopback: cfg.Redirects.AllowLoopback, PublicURL: cfg.Redirects.PublicURL, Apps: map[string]string{},
@@ -41,11 +42,14 @@ func (l *loader) judgeURLs(cfg *Config) {
 	}
 	complete := true
 	for _, plan := range cfg.Plans {
-		l.judgeTemplateURLs(policy, "plans."+plan.Name, plan.Params, "success_url", "cancel_url", "return_url")
+		l.judgeTemplateURLs(policy, l.below("plans."+plan.Name), plan.Params)
 		complete = complete && hasURL(plan)
 	}
 	for _, portal := range cfg.Portals {
-		l.judgeTemplateURLs(policy, "portals."+portal.Name, portal.Params, "return_url")
+		l.judgeTemplateURLs(policy, l.below("portals."+portal.Name), portal.Params)
+	}
+	for section, params := range map[string]catalog.Params{"defaults.checkout": defaults.Checkout, "defaults.portal": defaults.Portal} {
+		l.judgeTemplateURLs(policy, func(name string) string { return join(section, name) }, maps.Clone(params))
 	}
 	if cfg.Redirects.Default == "" && !complete && !cfg.Dev {
 		l.rule("redirects.default", "is required: a plan has no URL of its own for callers that give none",
@@ -53,20 +57,25 @@ func (l *loader) judgeURLs(cfg *Config) {
 	}
 }
 
-func (l *loader) judgeTemplateURLs(policy *redirect.Policy, path string, params catalog.Params, names ...string) {
-	for _, name := range names {
+// below says where a parameter of the template at path is written.
+func (l *loader) below(path string) func(name string) string {
+	return func(name string) string { return l.written(path, "params."+name) }
+}
+
+func (l *loader) judgeTemplateURLs(policy *redirect.Policy, place func(name string) string, params catalog.Params) {
+	for _, name := range []string{"success_url", "cancel_url", "return_url"} {
 		value, given := params[name]
 		if !given {
 			continue
 		}
 		text, isText := value.(string)
 		if !isText {
-			l.rule(l.written(path, "params."+name), "must be a text", "write an absolute URL below one of redirects.allow")
+			l.rule(place(name), "must be a text", "write an absolute URL below one of redirects.allow")
 			continue
 		}
 		cleaned, err := policy.Check(text)
 		if refused, ok := errors.AsType[*redirect.Refused](err); ok {
-			l.rule(l.written(path, "params."+name), fmt.Sprintf("redirects.allow does not allow it (%s)", refused.Reason), "write an absolute URL below one of redirects.allow")
+			l.rule(place(name), fmt.Sprintf("redirects.allow does not allow it (%s)", refused.Reason), "write an absolute URL below one of redirects.allow")
 			continue
 		}
 		params[name] = cleaned

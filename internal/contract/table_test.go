@@ -233,11 +233,12 @@ type table struct {
 	params  map[string]int
 	skipped map[string]int // by reason
 	ways    map[string]int // template, by mode and page
+	asked   map[string]int // locales, by operation
 }
 
 func newTable(t *testing.T, b build) *table {
 	t.Helper()
-	table := &table{t: t, build: b, leaves: map[string]int{}, params: map[string]int{}, skipped: map[string]int{}, ways: map[string]int{}}
+	table := &table{t: t, build: b, leaves: map[string]int{}, params: map[string]int{}, skipped: map[string]int{}, ways: map[string]int{}, asked: map[string]int{}}
 	for _, op := range []struct{ name, path string }{{"checkout", "/v1/checkout/sessions"}, {"portal", "/v1/billing_portal/sessions"}} {
 		takes := b.spec(t).takes(t, op.path)
 		table.params[op.name] = len(takes.Properties)
@@ -245,8 +246,24 @@ func newTable(t *testing.T, b build) *table {
 			table.leaves[op.name]++
 			table.add(op.name, l)
 		}
+		table.locales(op.name, enum(takes.Properties["locale"].Value))
 	}
 	return table
+}
+
+// locales adds every locale, as callers ask for it.
+func (table *table) locales(op string, all []string) {
+	for _, locale := range all {
+		r := row{leaf: leaf{path: []string{"locale"}}, name: op + "-" + strings.ToLower(locale), route: "/" + op, want: locale}
+		if op == "portal" {
+			r.body, r.plan = fmt.Sprintf(`{"portal":%q,"locale":%q}`, r.name, locale), object{}
+		} else {
+			r.body = fmt.Sprintf(`{"plan":%q,"locale":%q}`, r.name, locale)
+			r.plan = object{"mode": "setup", "accepts": []any{"locale"}, "params": object{"currency": "usd"}}
+		}
+		table.asked[op]++
+		table.rows = append(table.rows, r)
+	}
 }
 
 func (table *table) add(op string, l leaf) {
@@ -380,7 +397,8 @@ func (table *table) report() {
 				n++
 			}
 		}
-		table.t.Logf("%s %s: %d parameters, %d values, %d sent and seen arriving", table.build.version, op, table.params[op], table.leaves[op], n)
+		table.t.Logf("%s %s: %d parameters, %d values, %d sent and seen arriving; %d locales asked for",
+			table.build.version, op, table.params[op], table.leaves[op], n-table.asked[op], table.asked[op])
 	}
 	for _, why := range slices.Sorted(maps.Keys(table.skipped)) {
 		table.t.Logf("%s skipped %d: %s", table.build.version, table.skipped[why], why)
