@@ -35,7 +35,7 @@ func (p Plan) Check(r Rules) []Finding {
 	}
 	p.checkLineItems(j)
 	p.checkAccepts(j)
-	p.checkOffers(j)
+	p.checkChoices(j)
 	j.members("params", j.root, p.Params, sessionOurs)
 	j.unchecked("params_unchecked", j.root, p.Unchecked, sessionOurs)
 	p.checkTraps(j)

@@ -180,6 +180,34 @@ func TestContradictions(t *testing.T) {
 	}
 }
 
+func TestASubscriptionHasTwentyPricesOfAKind(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		recurring, once int
+		want            string
+	}{
+		{20, 20, ""},
+		{21, 0, "these are 21 and 0"},
+		{1, 21, "these are 1 and 21"},
+	} {
+		var refs []catalog.PriceRef
+		s := &source{byKey: map[string]catalog.Price{}}
+		for i := range tc.recurring + tc.once {
+			p := keyed(fmt.Sprint("p", i))
+			p.Recurring = i < tc.recurring
+			s.byKey[p.LookupKey] = p
+			refs = append(refs, byKey(p.LookupKey))
+		}
+		got, err := catalog.New([]catalog.Plan{plan("x", catalog.ModeSubscription, refs...)}, nil).Refresh(t.Context(), s, true)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case tc.want == "" && len(got) > 0, tc.want != "" && (len(got) != 1 || !got[0].Warning || !strings.Contains(got[0].Text, tc.want)):
+			t.Errorf("%d and %d: got %+v, want %q", tc.recurring, tc.once, got, tc.want)
+		}
+	}
+}
+
 // What is wrong with one plan does not hide what is wrong with the next.
 func TestEachPlanIsJudgedByItself(t *testing.T) {
 	t.Parallel()

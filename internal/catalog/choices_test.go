@@ -41,7 +41,7 @@ func trial() catalog.Plan {
 	return p
 }
 
-func TestOffers(t *testing.T) {
+func TestChoices(t *testing.T) {
 	t.Parallel()
 	for _, p := range []catalog.Plan{open(), trial()} {
 		if got := p.Check(rules); len(got) > 0 {
@@ -62,7 +62,7 @@ func TestOffers(t *testing.T) {
 		"a currency twice":       {open(), func(p *catalog.Plan) { p.Currencies = []string{"usd", "usd"} }, "currencies.1", `"usd" is listed twice`},
 		"another currency":       {open(), func(p *catalog.Plan) { p.Currencies = []string{"eur"} }, "currencies", `the plan's own params.currency, "usd", is not`},
 		"pages of nobody's":      {payment(), func(p *catalog.Plan) { p.UIModes = []string{"hosted"} }, "ui_modes", "nobody can choose"},
-		"a page misspelt":        {open(), func(p *catalog.Plan) { p.UIModes[1] = "embeded"; p.Params["ui_mode"] = "hosted" }, "ui_modes.1", "must be hosted, embedded or custom"},
+		"a page misspelt":        {open(), func(p *catalog.Plan) { p.UIModes[1] = "embedd"; p.Params["ui_mode"] = "hosted" }, "ui_modes.1", "must be hosted, embedded or custom"},
 		"a page twice":           {open(), func(p *catalog.Plan) { p.UIModes = append(p.UIModes, "hosted_page") }, "ui_modes.2", `"hosted" is listed twice`},
 		"a default that is none": {open(), func(p *catalog.Plan) {
 			p.UIModes, p.Accepts = []string{"embedded", "custom"}, p.Accepts[:3]
@@ -74,7 +74,7 @@ func TestOffers(t *testing.T) {
 		"a long lookup key":   {open(), func(p *catalog.Plan) { p.LineItems[1].Price.LookupKey = strings.Repeat("k", 201) }, "line_items.1.price.lookup_key", "Stripe takes at most 200"},
 		"shipping, hosted":    {payment(), func(p *catalog.Plan) { p.ShippingOptions = map[string]params{"a": option("shr_1")} }, "shipping_options", "they are chosen while the page is open"},
 		"shipping, setup":     {setup(), func(p *catalog.Plan) { p.ShippingOptions = map[string]params{"a": option("shr_1")} }, "shipping_options", "a setup plan ships nothing"},
-		"a rate misspelt":     {open(), func(p *catalog.Plan) { p.ShippingOptions["fast"] = params{"shiping_rate": "x", "shipping_rate": "x"} }, "shipping_options.fast.shiping_rate", `Stripe has no such parameter; did you mean "shipping_rate"?`},
+		"a rate misspelt":     {open(), func(p *catalog.Plan) { p.ShippingOptions["fast"] = params{"shippin_rate": "x", "shipping_rate": "x"} }, "shipping_options.fast.shippin_rate", `Stripe has no such parameter; did you mean "shipping_rate"?`},
 		"no rate":             {open(), func(p *catalog.Plan) { p.ShippingOptions["fast"] = params{} }, "shipping_options.fast", "give either shipping_rate or"},
 		"a rate with a space": {open(), func(p *catalog.Plan) { p.ShippingOptions["very fast"] = option("x") }, "shipping_options.very fast", "is no name"},
 		"an hour too short":   {open(), func(p *catalog.Plan) { p.ExpiresAfter = 30 * time.Minute }, "expires_after", "must be between 31m0s and 23h59m0s"},

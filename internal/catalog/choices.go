@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// checkOffers judges the members of a plan that are not Stripe's.
-func (p Plan) checkOffers(j *judge) {
+// checkChoices judges the members of a plan that are not Stripe's.
+func (p Plan) checkChoices(j *judge) {
 	trial := p.has("subscription_data.trial_period_days") || p.has("subscription_data.trial_end")
 	switch {
 	case p.Once && p.Mode != ModeSubscription:
