@@ -93,7 +93,7 @@ func (w *walker) newSessions(customer string) {
 		"branding_settings[icon][url]=https://app.example.com/i.png", "excluded_payment_method_types[0]=klarna", "line_items[0][metadata][a]=1",
 		"saved_payment_method_options[allow_redisplay_filters][0]=always", "saved_payment_method_options[payment_method_save]=enabled",
 		"tax_id_collection[enabled]=true", "tax_id_collection[required]=if_supported", "customer_update[name]=auto",
-		"automatic_tax[enabled]=true", "automatic_tax[liability][type]=self", "customer_update[address]=auto", "permissions[update_shipping_details]=server_only")...)
+		"automatic_tax[enabled]=true", "automatic_tax[liability][type]=self", "customer_update[address]=auto")...)
 	w.control(http.MethodPost, "customer_accounts", `{"id":"acct_customer1"}`)
 	w.session(paying(success, "customer_account=acct_customer1")...)
 	w.post("/v1/billing_portal/sessions", "customer_account=acct_customer1")

@@ -19,7 +19,7 @@ type draft struct {
 func createSession(c *call) (any, error) {
 	d := &draft{call: c, p: c.params, fields: object{}, hidden: &checkout{base: c.sandbox.base(c.request)}}
 	for _, step := range []func() error{
-		d.chooseMode, d.applyRules, d.checkURLs, d.reflectAll, d.chooseCustomer, d.checkTax,
+		d.chooseMode, d.applyRules, d.checkURLs, d.reflectAll, d.chooseCustomer, d.checkTax, d.checkTaxID,
 		d.chooseDiscount, d.chooseTrial, d.chooseExpiry, d.chooseCurrency,
 		d.chooseItems, d.chooseShipping, d.total,
 	} {

@@ -58,6 +58,14 @@ func customerDetails(email string, customer *record) object {
 	return details
 }
 
+// checkTaxID refuses to collect a tax id where the business name could not be kept.
+func (d *draft) checkTaxID() error {
+	if !d.p.sub("tax_id_collection").bool("enabled") || !d.p.has("customer") || d.p.sub("customer_update").str("name") == "auto" {
+		return nil
+	}
+	return invalid("", "", "Tax ID collection requires updating business name on the customer. To enable tax ID collection for an existing customer, please set `customer_update[name]` to `auto`.")
+}
+
 // checkTax refuses automatic tax for a customer whose place is unknown and
 // will not be asked for.
 func (d *draft) checkTax() error {

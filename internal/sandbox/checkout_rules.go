@@ -24,6 +24,7 @@ var modeRules = []struct {
 	{"payment_method_collection", []string{"subscription"}},
 	{"subscription_data", []string{"subscription"}},
 	{"setup_intent_data", []string{"setup"}},
+	{"saved_payment_method_options", []string{"payment", "subscription"}},
 }
 
 // uiRules says in which ui_modes a parameter may appear.
@@ -41,6 +42,8 @@ var uiRules = []struct {
 	{"custom_fields", []string{"hosted", "embedded"}},
 	{"optional_items", []string{"hosted", "embedded"}},
 	{"origin_context", []string{"hosted", "embedded"}},
+	{"branding_settings", []string{"hosted", "embedded"}},
+	{"permissions", []string{"embedded", "custom"}},
 }
 
 // pairs may not appear together. allow_promotion_codes counts even when it is

@@ -268,7 +268,7 @@ func TestParametersAreReflected(t *testing.T) {
 		"saved_payment_method_options[payment_method_save]=enabled", "name_collection[individual][enabled]=true",
 		"optional_items[0][price]=price_tshirt", "optional_items[0][quantity]=1", "wallet_options[link][display]=never",
 		"branding_settings[display_name]=Shop", "origin_context=web", "integration_identifier=till", "managed_payments[enabled]=false",
-		"permissions[update_shipping_details]=server_only", "adaptive_pricing[enabled]=true", "payment_method_configuration=pmc_1",
+		"adaptive_pricing[enabled]=true", "payment_method_configuration=pmc_1",
 		"payment_intent_data[description]=Shirts", "payment_intent_data[metadata][k]=v", "customer_creation=always",
 	)...)
 	for path, want := range map[string]any{
@@ -336,6 +336,10 @@ func TestSessionRefusals(t *testing.T) {
 		{"setup intent data in payment", with(paying, "setup_intent_data[description]=x"), "", "setup_intent_data"},
 		{"collection in payment", with(paying, "payment_method_collection=always"), "", "payment_method_collection"},
 		{"submit type in setup", with(saving, "submit_type=pay"), "", "submit_type"},
+		{"saved cards in setup", with(saving, "saved_payment_method_options[payment_method_save]=enabled"), "", "saved_payment_method_options"},
+		{"permissions of a hosted page", with(paying, "permissions[update_shipping_details]=server_only"), "", "permissions"},
+		{"a custom page with branding", with(without(embedded, "ui_mode"), "ui_mode=custom", "return_url=https://app.example/", "branding_settings[display_name]=x"), "", "branding_settings"},
+		{"a tax id without a name to keep", with(paying, "customer="+ann, "tax_id_collection[enabled]=true"), "", ""},
 		{"customer update alone", with(paying, "customer_update[name]=auto"), "", "customer_update"},
 		{"return url when hosted", with(paying, "return_url=https://app.example/"), "", "return_url"},
 		{"embedded without return url", embedded, "parameter_missing", "return_url"},
