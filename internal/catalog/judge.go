@@ -237,13 +237,21 @@ func (j *judge) counted(at string, n int) {
 	}
 }
 
-// MaxMetadataKeys is what is left of the 50 keys that Stripe takes: the service
+// MaxMetadataKeys is what is left of the 50 keys that Stripe takes where the service
 // writes five of its own.
-const MaxMetadataKeys = 45
+const MaxMetadataKeys = maxForeignKeys - 5
+
+const maxForeignKeys = 50
+
+// carriers are the metadata that the service writes into.
+var carriers = []string{"metadata", "payment_intent_data.metadata", "setup_intent_data.metadata", "subscription_data.metadata"}
 
 func (j *judge) metadata(at string, metadata map[string]any) {
-	if len(metadata) > MaxMetadataKeys {
+	switch n := len(metadata); {
+	case slices.Contains(carriers, rule(at)) && n > MaxMetadataKeys:
 		j.add(at, "may have at most %d keys: Stripe takes 50, and the service writes the others", MaxMetadataKeys)
+	case n > maxForeignKeys:
+		j.add(at, "may have at most %d keys", maxForeignKeys)
 	}
 	for _, key := range slices.Sorted(maps.Keys(metadata)) {
 		switch word, single := Scalar(metadata[key]); {
@@ -292,14 +300,14 @@ var ranges = map[string][2]int64{
 	"fixed_amount.amount":                          {0, largestAmount},
 	"konbini.expires_after_days":                   {1, 60},
 	"maximum.value":                                {1, 999_999},
-	"maximum_length":                               {1, 255},
+	"maximum_length":                               {0, 255},
 	"minimum.value":                                {1, 999_999},
-	"minimum_length":                               {1, 255},
+	"minimum_length":                               {0, 255},
 	"optional_items.quantity":                      {1, 999_999},
 	"pending_invoice_item_interval.interval_count": {1, 365},
 	"pix.expires_after_seconds":                    {10, 1_209_600},
 	"trial_period_days":                            {1, 730},
-	"transfer_data.amount":                         {1, largestAmount},
+	"transfer_data.amount":                         {0, largestAmount},
 }
 
 // largestAmount is twelve digits, in the minor unit.

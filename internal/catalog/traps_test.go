@@ -110,6 +110,9 @@ func TestTraps(t *testing.T) {
 		{"four fields", payment(), params{"custom_fields": []any{field("a", "text", nil), field("b", "text", nil), field("c", "text", nil), field("d", "text", nil)}}, "params.custom_fields", "has 4 entries: Stripe takes at most 3", false},
 		{"101 with those to add", with(payment(), lines(100)), params{"optional_items": []any{params{"price": "price_1", "quantity": int64(1)}}}, "line_items", "Stripe takes at most 100, optional_items included", false},
 		{"41 with those to add", without(with(subscription(), lines(40))), params{"optional_items": []any{params{"price": "price_1", "quantity": int64(1)}}}, "line_items", "Stripe takes at most 20 recurring and 20 one-time ones, optional_items included", false},
+		{"46 keys", subscription(), params{"subscription_data": params{"metadata": keys(46, "k")}}, "params.subscription_data.metadata", "may have at most 45 keys", false},
+		{"50 keys of another's", payment(), params{"invoice_creation": params{"enabled": true, "invoice_data": params{"metadata": keys(50, "k")}}}, "", "", false},
+		{"51 keys of another's", payment(), params{"invoice_creation": params{"enabled": true, "invoice_data": params{"metadata": keys(51, "k")}}}, "params.invoice_creation.invoice_data.metadata", "may have at most 50 keys", false},
 		{"no trial", subscription(), params{"subscription_data": params{"trial_period_days": int64(0)}}, "params.subscription_data.trial_period_days", "must be between 1 and 730", false},
 		{"a trial for life", subscription(), params{"subscription_data": params{"trial_period_days": int64(731)}}, "params.subscription_data.trial_period_days", "must be between 1 and 730", false},
 		{"a trial of yesterday", subscription(), params{"subscription_data": params{"trial_end": int64(1_700_000_000)}}, "params.subscription_data.trial_end", "lies in the past", false},
@@ -123,7 +126,7 @@ func TestTraps(t *testing.T) {
 		{"a field of two kinds", payment(), params{"custom_fields": []any{field("a", "text", params{"numeric": params{"maximum_length": int64(3)}})}}, "params.custom_fields.0.numeric", "does not belong to type text", false},
 		{"a key twice", payment(), params{"custom_fields": []any{field("a", "text", nil), field("a", "numeric", nil)}}, "params.custom_fields.1.key", `"a" is the key of another field`, false},
 		{"a key with a hyphen", payment(), params{"custom_fields": []any{field("a-b", "text", nil)}}, "params.custom_fields.0.key", "Stripe's documentation has letters", true},
-		{"a field too long", payment(), params{"custom_fields": []any{field("a", "text", params{"text": params{"maximum_length": int64(256)}})}}, "params.custom_fields.0.text.maximum_length", "must be between 1 and 255", false},
+		{"a field too long", payment(), params{"custom_fields": []any{field("a", "text", params{"text": params{"maximum_length": int64(256)}})}}, "params.custom_fields.0.text.maximum_length", "must be between 0 and 255", false},
 		{"a field upside down", payment(), params{"custom_fields": []any{field("a", "numeric", params{"numeric": params{"minimum_length": int64(9), "maximum_length": int64(8)}})}}, "params.custom_fields.0.numeric", "its minimum_length is above", false},
 	} {
 		tc.run(t, catalog.Rules{Version: "2026-08-26.dahlia", Now: time.Unix(1_800_000_000, 0)})
