@@ -19,6 +19,8 @@ type engine interface {
 	queryRow(ctx context.Context, dest []any, query string, args ...any) error
 	// query calls each once per row.
 	query(ctx context.Context, each func(scan) error, query string, args ...any) error
+	// clock is an expression for the database's own time, in unix milliseconds.
+	clock() string
 	migrate(ctx context.Context) error
 	versions(ctx context.Context) (applied, newest int64, err error)
 	close() error

@@ -154,6 +154,8 @@ func release(conn *pgxpool.Conn) {
 	conn.Release()
 }
 
+func (*server) clock() string { return "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)" }
+
 func (s *server) close() error {
 	s.pool.Close()
 	return nil

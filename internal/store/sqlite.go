@@ -148,6 +148,9 @@ func (f *file) query(ctx context.Context, each func(scan) error, query string, a
 	return rows.Err()
 }
 
+// clock is the host's: those who share the file are on one.
+func (*file) clock() string { return "CAST(unixepoch('subsec') * 1000 AS INTEGER)" }
+
 // migrate applies the embedded migrations. Of several processes that start at
 // once on a new file, the losers see errors about objects that exist already:
 // they look again until nothing is left to do.
