@@ -44,6 +44,10 @@ func (s *service) run(ctx context.Context) error {
 		return s.customers.Run(needed, s.gate.Account)
 	})
 	g.Go(func() error {
+		<-migrated
+		return s.keys.Run(needed)
+	})
+	g.Go(func() error {
 		<-running.Done()
 		defer release()
 		// Only a wish to stop leaves time for a pause; after a failure nobody waits.

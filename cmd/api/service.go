@@ -21,6 +21,7 @@ import (
 	"till/internal/config"
 	"till/internal/customers"
 	"till/internal/handlers"
+	"till/internal/idempotency"
 	"till/internal/redirect"
 	"till/internal/store"
 	"till/internal/stripeclient"
@@ -49,6 +50,7 @@ type service struct {
 	stripe    *stripeclient.Client
 	verifier  *auth.Verifier
 	customers *customers.Service
+	keys      *idempotency.Service
 	gate      *billing.Gate
 	audit     *audit.Log
 	draining  atomic.Bool
@@ -127,9 +129,12 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 		Stripe: s.stripe, Accounts: s.store, Catalog: plans, Account: cfg.Stripe.Account,
 		Livemode: s.stripe.Livemode(), Fingerprint: stripeclient.Fingerprint(cfg.Stripe.Key), Logger: s.logger,
 	})
+	if s.keys, err = idempotency.New(s.store.Keys(), reg, idempotency.Options{Logger: s.logger}); err != nil {
+		return err
+	}
 	useCases, err := billing.New(billing.Options{
-		Gate: s.gate, Catalog: plans, Customers: s.customers, Redirects: redirects,
-		Stripe: s.stripe, Metrics: reg, SubjectForm: subjects,
+		Gate: s.gate, Catalog: plans, Customers: s.customers, Redirects: redirects, Idempotency: s.keys,
+		Stripe: s.stripe, Metrics: reg, SubjectForm: subjects, Version: s.stripe.Version(),
 	})
 	if err != nil {
 		return err

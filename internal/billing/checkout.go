@@ -2,7 +2,6 @@ package billing
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -12,35 +11,76 @@ import (
 
 	"till/internal/catalog"
 	"till/internal/customers"
+	"till/internal/idempotency"
 	"till/internal/problem"
 )
 
+// keepCheckout is how long a key stands for its session: as long as Stripe keeps keys.
+const keepCheckout = 24 * time.Hour
+
 // CreateCheckout opens a Checkout Session from a plan for the caller.
 func (s *Service) CreateCheckout(ctx context.Context, c Caller, req CheckoutRequest) (CheckoutSession, error) {
+	session, err := open(ctx, s, c, opening[CheckoutSession]{
+		route: idempotency.Checkout, keep: keepCheckout,
+		judge: func(ctx context.Context) (order, error) { return s.orderCheckout(ctx, c, req) },
+		send:  s.sendCheckout,
+		read: func(ctx context.Context, id, customer string, repeated bool) (CheckoutSession, error) {
+			return s.present(ctx, c.owner.Livemode, id, customer, repeated)
+		},
+	})
+	if err != nil {
+		return CheckoutSession{}, explainCheckout(err, req)
+	}
+	return session, nil
+}
+
+// orderCheckout judges the request and looks up what it names.
+func (s *Service) orderCheckout(ctx context.Context, c Caller, req CheckoutRequest) (order, error) {
 	plan, ask, err := s.judgeCheckout(req)
 	if err != nil {
-		return CheckoutSession{}, err
+		return order{}, err
 	}
 	items, err := s.lineItems(plan, ask.quantity)
 	if err != nil {
-		return CheckoutSession{}, err
+		return order{}, err
 	}
 	if ask.promotionCode != "" {
 		if ask.promotionID, err = s.promotion(ctx, ask.promotionCode); err != nil {
-			return CheckoutSession{}, err
+			return order{}, err
 		}
 	}
-	session, err := withCustomer(ctx, s, c, policy{}, func(customer customers.Customer) (CheckoutSession, error) {
-		return s.o.Stripe.CreateCheckoutSession(ctx, NewSession{
-			IdempotencyKey: rand.Text(),
-			Params:         s.checkoutParams(c, customer, plan, items, ask),
-			Customer:       customer.ID, Livemode: c.owner.Livemode,
-		})
-	})
+	return order{fill: func(_ context.Context, customer customers.Customer) (filled, error) {
+		return filled{params: s.checkoutParams(c, customer, plan, items, ask)}, nil
+	}}, nil
+}
+
+// sendCheckout makes a session, or answers with the one that an earlier request made.
+// Stripe replays it as it was then, and it may have been paid since: whoever followed
+// its URL would be told that all is done. So it is read again.
+func (s *Service) sendCheckout(ctx context.Context, n NewSession, repeated bool) (CheckoutSession, error) {
+	session, err := s.o.Stripe.CreateCheckoutSession(ctx, n)
 	if err != nil {
-		return CheckoutSession{}, explainCheckout(err, ask)
+		return CheckoutSession{}, err
 	}
-	s.metrics.sessions.WithLabelValues("checkout", string(plan.Mode)).Inc()
+	if repeated && session.Replayed {
+		return s.present(ctx, n.Livemode, string(session.ID), n.Customer, true)
+	}
+	mode, _ := n.Params["mode"].(string)
+	s.metrics.sessions.WithLabelValues("checkout", mode).Inc()
+	session.Replayed = false
+	return session, nil
+}
+
+// present is the customer's session as it is now.
+func (s *Service) present(ctx context.Context, livemode bool, id, customer string, repeated bool) (CheckoutSession, error) {
+	session, err := s.o.Stripe.CheckoutSession(ctx, id, livemode)
+	if err != nil {
+		return CheckoutSession{}, err
+	}
+	if string(session.Customer) != customer {
+		return CheckoutSession{}, problem.New(problem.UpstreamError, errors.New("the session is another customer's"))
+	}
+	session.Replayed = repeated
 	return session, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"till/internal/billing"
 	"till/internal/catalog"
 	"till/internal/customers"
+	"till/internal/idempotency"
 	"till/internal/problem"
 	"till/internal/redirect"
 )
@@ -212,6 +213,7 @@ func TestAShutGateLetsNobodyAct(t *testing.T) {
 	s, err := billing.New(billing.Options{
 		Gate: billing.NewGate(billing.GateOptions{}), Metrics: prometheus.NewRegistry(),
 		Catalog: &catalog.Catalog{}, Customers: &customers.Service{}, Redirects: &redirect.Policy{}, Stripe: healthy(),
+		Idempotency: &idempotency.Service{},
 	})
 	if err != nil {
 		t.Fatal(err)

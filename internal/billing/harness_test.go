@@ -37,7 +37,8 @@ type fakeStripe struct {
 	mu        sync.Mutex
 	calls     map[string]int
 	sent      []billing.NewSession
-	sessions  map[string]billing.CheckoutSession
+	sessions  map[string]billing.CheckoutSession // by id, as they are
+	keys      map[string]billing.CheckoutSession // by idempotency key, as they were made
 	customers int
 	lost      []string // the customers that were deleted
 	told      []customers.Profile
@@ -140,15 +141,19 @@ func (f *fakeStripe) CreateCheckoutSession(_ context.Context, s billing.NewSessi
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if made, known := f.keys[s.IdempotencyKey]; known {
+		made.Replayed = true
+		return made, nil
+	}
 	id := fmt.Sprintf("cs_test_%d", len(f.sessions)+1)
 	session := billing.CheckoutSession{
 		ID: billing.ID(id), Object: "checkout.session", Customer: billing.ID(s.Customer), Livemode: s.Livemode,
 		Status: new("open"), PaymentStatus: "unpaid", URL: new("https://checkout.stripe.com/c/pay/" + id),
 	}
 	if f.sessions == nil {
-		f.sessions = map[string]billing.CheckoutSession{}
+		f.sessions, f.keys = map[string]billing.CheckoutSession{}, map[string]billing.CheckoutSession{}
 	}
-	f.sessions[id] = session
+	f.sessions[id], f.keys[s.IdempotencyKey] = session, session
 	return session, nil
 }
 
@@ -180,7 +185,7 @@ func (f *fakeStripe) creating(s billing.NewSession) error {
 	if f.create != nil {
 		return f.create(s)
 	}
-	if slices.Contains(f.lost, s.Customer) {
+	if _, known := f.keys[s.IdempotencyKey]; !known && slices.Contains(f.lost, s.Customer) {
 		return refused(stripeError{text: "resource_missing", param: "customer", missing: true})
 	}
 	return nil
@@ -276,7 +281,10 @@ func newService(t *testing.T, edit ...func(*config)) *service {
 	for _, e := range edit {
 		e(&c)
 	}
-	s := &service{stripe: c.stripe, store: storetest.NewMemory(), catalog: catalog.New(c.plans, c.portals), registry: prometheus.NewRegistry()}
+	if c.store == nil {
+		c.store = storetest.NewMemory()
+	}
+	s := &service{stripe: c.stripe, store: c.store, catalog: catalog.New(c.plans, c.portals), registry: prometheus.NewRegistry()}
 	policy, err := redirect.New(c.redirects)
 	if err != nil {
 		t.Fatal(err)
@@ -296,7 +304,7 @@ func newService(t *testing.T, edit ...func(*config)) *service {
 	}
 	s.Service, err = billing.New(billing.Options{
 		Gate: c.gate, Catalog: s.catalog, Customers: mapping, Redirects: policy, Stripe: c.stripe,
-		Metrics: s.registry, SubjectForm: c.form,
+		Metrics: s.registry, SubjectForm: c.form, Idempotency: newKeys(t, c, s.registry), Version: c.version,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -312,6 +320,9 @@ type config struct {
 	stripe    *fakeStripe
 	form      customers.SubjectForm
 	gate      *billing.Gate // one of acct_1 in live mode by default
+	keys      *storetest.Keys
+	store     *storetest.Memory
+	version   string
 	// unresolved leaves Stripe unasked for the prices.
 	unresolved bool
 }

@@ -191,15 +191,15 @@ func (s *Service) judgeURL(v *verdict, name string, asked *string, template, set
 
 // explainCheckout turns Stripe's refusal of something the caller chose, or of a
 // price that is gone, into what the caller can know.
-func explainCheckout(err error, ask checkoutAsk) error {
+func explainCheckout(err error, req CheckoutRequest) error {
 	param := paramOf(err)
 	switch {
 	case param == "":
 		return err
-	case ask.set["currency"] != nil && (param == "currency" || strings.HasPrefix(param, "line_items")):
+	case req.Currency != nil && (param == "currency" || strings.HasPrefix(param, "line_items")):
 		// Stripe may blame the price for not having the currency.
 		return problem.At(problem.ValidationFailed, "/currency", "is not a currency of this plan")
-	case strings.HasPrefix(param, "discounts") && ask.promotionID != "":
+	case strings.HasPrefix(param, "discounts") && req.PromotionCode != nil:
 		return problem.At(problem.ValidationFailed, "/promotion_code", "cannot be used for this")
 	case strings.HasPrefix(param, "line_items"):
 		return problem.New(problem.PlanUnavailable, errors.Unwrap(err))

@@ -2,32 +2,43 @@ package billing
 
 import (
 	"context"
-	"crypto/rand"
 	"maps"
+	"time"
 
 	"till/internal/catalog"
 	"till/internal/customers"
+	"till/internal/idempotency"
 	"till/internal/problem"
 )
 
+// keepPortal is how long a key stands for its session: its URL is for one visit, and
+// only good for minutes.
+const keepPortal = 5 * time.Minute
+
 // OpenPortal opens a Billing Portal session for the caller.
 func (s *Service) OpenPortal(ctx context.Context, c Caller, req PortalRequest) (PortalSession, error) {
-	params, policy, err := s.judgePortal(req)
-	if err != nil {
-		return PortalSession{}, err
-	}
-	session, err := withCustomer(ctx, s, c, policy, func(customer customers.Customer) (PortalSession, error) {
-		params["customer"] = customer.ID
-		// A fresh key for each visit: Stripe would replay an earlier URL for a day,
-		// and a portal URL is only good for minutes.
-		return s.o.Stripe.CreatePortalSession(ctx, NewSession{
-			IdempotencyKey: rand.Text(), Params: params, Customer: customer.ID, Livemode: c.owner.Livemode,
-		})
+	return open(ctx, s, c, opening[PortalSession]{
+		route: idempotency.Portal, keep: keepPortal,
+		judge: func(context.Context) (order, error) {
+			params, policy, err := s.judgePortal(req)
+			return order{policy, func(_ context.Context, customer customers.Customer) (filled, error) {
+				params["customer"] = customer.ID
+				return filled{params: params}, nil
+			}}, err
+		},
+		send: s.sendPortal,
 	})
+}
+
+func (s *Service) sendPortal(ctx context.Context, n NewSession, repeated bool) (PortalSession, error) {
+	session, err := s.o.Stripe.CreatePortalSession(ctx, n)
 	if err != nil {
 		return PortalSession{}, err
 	}
-	s.metrics.sessions.WithLabelValues("portal", "none").Inc()
+	session.Replayed = session.Replayed && repeated
+	if !session.Replayed {
+		s.metrics.sessions.WithLabelValues("portal", "none").Inc()
+	}
 	return session, nil
 }
 

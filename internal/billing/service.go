@@ -11,17 +11,23 @@ import (
 	"till/internal/auth"
 	"till/internal/catalog"
 	"till/internal/customers"
+	"till/internal/idempotency"
 	"till/internal/redirect"
 )
 
-// Options are the collaborators of a Service; all are required but SubjectForm.
+// Options are the collaborators of a Service; all are required but SubjectForm and
+// Version.
 type Options struct {
-	Gate      *Gate
-	Catalog   *catalog.Catalog
-	Customers *customers.Service
-	Redirects *redirect.Policy
-	Stripe    Stripe
-	Metrics   prometheus.Registerer
+	Gate        *Gate
+	Catalog     *catalog.Catalog
+	Customers   *customers.Service
+	Redirects   *redirect.Policy
+	Stripe      Stripe
+	Idempotency *idempotency.Service
+	Metrics     prometheus.Registerer
+	// Version is the Stripe-Version that requests with a key are frozen with; "" is
+	// the one in use when they are sent.
+	Version string
 	// SubjectForm is how subjects appear at Stripe; plain by default.
 	SubjectForm customers.SubjectForm
 }
@@ -34,7 +40,8 @@ type Service struct {
 
 // New returns a Service.
 func New(o Options) (*Service, error) {
-	if o.Gate == nil || o.Catalog == nil || o.Customers == nil || o.Redirects == nil || o.Stripe == nil || o.Metrics == nil {
+	if o.Gate == nil || o.Catalog == nil || o.Customers == nil || o.Redirects == nil || o.Stripe == nil ||
+		o.Idempotency == nil || o.Metrics == nil {
 		return nil, errors.New("billing: a required collaborator is missing")
 	}
 	m, err := newMetrics(o.Metrics)
@@ -50,6 +57,16 @@ type Caller struct {
 	owner customers.Owner
 	// profile is what the token says of the person; an organisation has none.
 	profile customers.Profile
+	// key is the one that the caller gave the request, body what it stands for.
+	key  idempotency.Key
+	body string
+}
+
+// Under is the caller with a request that has a key. body is a hash of the request's
+// canonical form: the same key with another one is refused.
+func (c Caller) Under(key idempotency.Key, body string) Caller {
+	c.key, c.body = key, body
+	return c
 }
 
 // Caller turns a verified principal into a caller. It refuses members without a

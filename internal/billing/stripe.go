@@ -10,9 +10,12 @@ import (
 
 // NewSession is a call that creates a session.
 type NewSession struct {
-	// IdempotencyKey is shared by the tries of this one call and by nothing else.
+	// IdempotencyKey is shared by the tries of this one call, and by the repeats of a
+	// request that its caller has given a key.
 	IdempotencyKey string
 	Params         catalog.Params
+	// Version is the Stripe-Version; "" is the one in use.
+	Version string
 	// What the answer must say, or it is not believed.
 	Customer string
 	Livemode bool

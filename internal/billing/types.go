@@ -68,6 +68,9 @@ type CheckoutSession struct {
 	SetupIntent     ID                `json:"setup_intent"`
 	Invoice         ID                `json:"invoice"`
 	Metadata        map[string]string `json:"metadata"`
+	// Replayed says that an earlier call has made the session, and Stripe has answered
+	// with what it said then.
+	Replayed bool `json:"-"`
 	// NextPollAfterMS is ours: how long to wait before asking again, absent once
 	// nothing can change any more.
 	NextPollAfterMS *int64 `json:"next_poll_after_ms,omitempty"`
@@ -75,6 +78,9 @@ type CheckoutSession struct {
 
 // Location is the path of the session, for the Location header.
 func (s CheckoutSession) Location() string { return "/checkout/" + string(s.ID) }
+
+// IsReplayed reports whether an earlier request has brought the session.
+func (s CheckoutSession) IsReplayed() bool { return s.Replayed }
 
 // PortalSession is what Till shows of Stripe's Billing Portal session. Its URL
 // opens the customer's account for whoever has it.
@@ -91,7 +97,12 @@ type PortalSession struct {
 	OnBehalfOf      *string         `json:"on_behalf_of"`
 	ReturnURL       *string         `json:"return_url"`
 	URL             string          `json:"url"`
+	// Replayed is as in CheckoutSession.
+	Replayed bool `json:"-"`
 }
+
+// IsReplayed reports whether an earlier request has brought the session.
+func (s PortalSession) IsReplayed() bool { return s.Replayed }
 
 // CheckoutRequest is the body of POST /checkout. A nil member was not sent.
 type CheckoutRequest struct {

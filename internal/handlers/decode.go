@@ -31,26 +31,33 @@ const (
 // forms and XML, lets the body override the path, the last of two equal keys
 // win, and anything follow the object.
 func decode(r *http.Request, rule bodyRule, req any) error {
+	text, err := readJSON(r, rule)
+	if err != nil {
+		return err
+	}
+	return unmarshal(text, req)
+}
+
+// readJSON reads the text of one JSON value; a body that may be missing and is, is an
+// empty object.
+func readJSON(r *http.Request, rule bodyRule) ([]byte, error) {
 	empty := r.ContentLength == 0
 	if _, named := r.Header["Content-Type"]; !empty || named && rule == required {
 		if err := mediaType(r.Header, "application/json"); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if empty {
 		if rule == required {
-			return malformed("", "a JSON object is required")
+			return nil, malformed("", "a JSON object is required")
 		}
-		return noQuery(r)
+		return []byte("{}"), noQuery(r)
 	}
 	body, err := readBody(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := scan(body); err != nil {
-		return err
-	}
-	return unmarshal(body, req)
+	return body, scan(body)
 }
 
 // readBody reads what may be a body, of a request that has no query.

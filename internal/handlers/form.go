@@ -28,30 +28,30 @@ func isForm(h http.Header) bool {
 	return strings.EqualFold(strings.TrimSpace(kind), formType)
 }
 
-// decodeForm reads a form into req.
-func decodeForm(r *http.Request, req any) error {
+// readForm reads a form for a request of type t into the text of a JSON object.
+func readForm(r *http.Request, t reflect.Type) ([]byte, error) {
 	if err := mediaType(r.Header, formType); err != nil {
-		return err
+		return nil, err
 	}
 	body, err := readBody(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	fields, err := parseForm(string(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	object := map[string]any{}
 	for _, f := range fields {
-		if err := f.put(object, reflect.TypeOf(req).Elem()); err != nil {
-			return err
+		if err := f.put(object, t); err != nil {
+			return nil, err
 		}
 	}
 	text, err := json.Marshal(object)
 	if err != nil {
-		return problem.New(problem.Internal, err)
+		return nil, problem.New(problem.Internal, err)
 	}
-	return unmarshal(text, req)
+	return text, nil
 }
 
 // field is one name=value, its name taken apart at the brackets.

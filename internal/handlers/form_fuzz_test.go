@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -22,7 +23,8 @@ func FuzzForm(f *testing.F) {
 		r := httptest.NewRequest(http.MethodPost, "/checkout", strings.NewReader(body))
 		r.Header.Set("Content-Type", formType)
 		var req billing.CheckoutRequest
-		if decodeForm(r, &req) != nil {
+		text, err := readForm(r, reflect.TypeOf(req))
+		if err != nil || unmarshal(text, &req) != nil {
 			return
 		}
 		values, err := url.ParseQuery(body)

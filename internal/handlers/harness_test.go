@@ -126,6 +126,7 @@ func newHouse(t *testing.T, set settings) *house {
 	})
 	service, err := billing.New(billing.Options{
 		Gate: gate, Catalog: plans, Customers: mapping, Redirects: redirects, Stripe: client, Metrics: h.registry,
+		Idempotency: keysOf(t, db, h.registry), Version: client.Version(),
 	})
 	must(err)
 	if set.auditStore == nil {
@@ -425,3 +426,5 @@ func expose(reg *prometheus.Registry) (string, error) {
 	}
 	return rec.Body.String(), nil
 }
+
+func decodeInto(r io.Reader, v any) error { return json.UnmarshalRead(r, v) }

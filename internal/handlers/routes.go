@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"reflect"
 
 	"github.com/labstack/echo/v4"
 
@@ -14,11 +15,11 @@ import (
 func (s *server) routes(e *echo.Echo) {
 	svc := s.o.Service
 	e.POST("/checkout", write(s, creation[billing.CheckoutRequest, billing.CheckoutSession]{
-		body: required, do: svc.CreateCheckout, page: checkoutPage,
+		body: required, keyed: true, do: svc.CreateCheckout, page: checkoutPage,
 	}))
 	get(e, "/checkout/:id", read(s, svc.Checkout))
 	e.POST("/portal", write(s, creation[billing.PortalRequest, billing.PortalSession]{
-		body: optional, do: svc.OpenPortal, page: portalPage,
+		body: optional, keyed: true, do: svc.OpenPortal, page: portalPage,
 	}))
 	get(e, "/return/:app", s.bounce)
 	get(e, "/return/:app/:path", s.bounce)
@@ -57,7 +58,9 @@ type operation[Req, Res any] func(ctx context.Context, c billing.Caller, req Req
 // creation is a write that makes something.
 type creation[Req, Res any] struct {
 	body bodyRule
-	do   operation[Req, Res]
+	// keyed looks at the Idempotency-Key; elsewhere it means nothing.
+	keyed bool
+	do    operation[Req, Res]
 	// page is where a browser goes that has sent a form; nil takes no forms.
 	page func(Res) string
 }
@@ -74,10 +77,9 @@ func write[Req, Res any](s *server, op creation[Req, Res]) echo.HandlerFunc {
 			return err
 		}
 		var req Req
-		if form {
-			err = decodeForm(c.Request(), &req)
-		} else {
-			err = decode(c.Request(), op.body, &req)
+		text, err := op.read(c.Request(), form, &req)
+		if err == nil && op.keyed {
+			caller, err = keyed(caller, c.Request().Header, text)
 		}
 		if err != nil {
 			return err
@@ -87,11 +89,25 @@ func write[Req, Res any](s *server, op creation[Req, Res]) echo.HandlerFunc {
 			return err
 		}
 		eventOf(c).wrote(res)
+		sayReplayed(c.Response().Header(), res)
 		if form {
 			return follow(c, op.page(res))
 		}
 		return answer(c, http.StatusCreated, res)
 	}
+}
+
+// read reads the body into req, and returns it as JSON.
+func (op creation[Req, Res]) read(r *http.Request, form bool, req *Req) (text []byte, err error) {
+	if form {
+		text, err = readForm(r, reflect.TypeFor[Req]())
+	} else {
+		text, err = readJSON(r, op.body)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return text, unmarshal(text, req)
 }
 
 // read serves an operation on the object named in the path.

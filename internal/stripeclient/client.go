@@ -208,9 +208,9 @@ func (c *Client) admit(ctx context.Context, op operation) *Error {
 	case err == nil:
 		return nil
 	case errors.Is(err, context.Canceled):
-		return &Error{Operation: op, outcome: outcomeCanceled, Err: context.Canceled}
+		return &Error{Operation: op, outcome: outcomeCanceled, nothing: true, Err: context.Canceled}
 	default:
-		return &Error{Operation: op, outcome: outcomeQueue, Err: errors.New("the queue is longer than the deadline")}
+		return &Error{Operation: op, outcome: outcomeQueue, nothing: true, Err: errors.New("the queue is longer than the deadline")}
 	}
 }
 
@@ -218,6 +218,9 @@ func (c *Client) tries(ctx context.Context, op operation, try func() *Error) *Er
 	c.budget.call()
 	for n, last := 1, (*Error)(nil); ; n++ {
 		err := try()
+		if err != nil {
+			err.nothing = err.didNothing() && (last == nil || last.nothing)
+		}
 		switch {
 		case err == nil:
 			return nil

@@ -59,6 +59,8 @@ type Error struct {
 	keyed       bool
 	shouldRetry string
 	replayed    bool
+	// nothing says that nothing came of this try, nor of those before it.
+	nothing bool
 }
 
 // Error implements error.
@@ -109,6 +111,23 @@ func (e *Error) KeySpent() bool { return e.replayed && e.Status >= http.StatusIn
 // KeyInUse reports whether another call with the same key is running.
 func (e *Error) KeyInUse() bool {
 	return e.Status == http.StatusConflict && e.Code == string(stripe.ErrorCodeIdempotencyKeyInUse)
+}
+
+// DidNothing reports whether surely nothing came of the call, with all its tries: it
+// was not sent, or Stripe itself said no before, or instead of, doing anything.
+func (e *Error) DidNothing() bool { return e.nothing }
+
+// didNothing judges one try. Of a key that was used with other parameters, the
+// earlier call may have done something.
+func (e *Error) didNothing() bool {
+	switch e.outcome {
+	case outcomeQueue, outcomeBreaker:
+		return true
+	case outcomeRefused, outcomeDenied, outcomeRateLimited:
+		return e.Err == nil && e.Type != string(stripe.ErrorTypeIdempotency)
+	default:
+		return false
+	}
 }
 
 // verdict is what the breaker hears: an error for a Stripe that does not work,

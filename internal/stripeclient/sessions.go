@@ -1,6 +1,7 @@
 package stripeclient
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/http"
@@ -14,15 +15,20 @@ import (
 
 // CreateCheckoutSession implements billing.Stripe.
 func (c *Client) CreateCheckoutSession(ctx context.Context, s billing.NewSession) (billing.CheckoutSession, error) {
-	s.Params = c.spelled(s.Params)
+	s.Params = spelled(s.Params, cmp.Or(s.Version, c.o.Version))
 	body, err := sessionForm(s)
 	if err != nil {
 		return billing.CheckoutSession{}, problem.New(problem.Internal, err)
 	}
 	a, err := do(ctx, c, call{
-		op: opCheckoutCreate, method: http.MethodPost, path: "/v1/checkout/sessions", form: body, key: s.IdempotencyKey,
+		op: opCheckoutCreate, method: http.MethodPost, path: "/v1/checkout/sessions", form: body,
+		key: s.IdempotencyKey, version: s.Version,
 	}, func(a billing.CheckoutSession) error { return c.checkNewCheckout(a, s) })
-	return a.body, err
+	if err != nil {
+		return billing.CheckoutSession{}, err
+	}
+	a.body.Replayed = isReplayed(a.LastResponse.Header)
+	return a.body, nil
 }
 
 // sessionForm refuses a session of nobody: Stripe would create it, and an absent
@@ -38,14 +44,14 @@ func sessionForm(s billing.NewSession) (*form.Values, error) {
 // are refused from then on, and the new ones before.
 const renamedUIModes = "2026-03-25"
 
-// spelled returns params with ui_mode as the Stripe-Version in use wants it.
-func (c *Client) spelled(params catalog.Params) catalog.Params {
+// spelled returns params with ui_mode as the Stripe-Version wants it.
+func spelled(params catalog.Params, version string) catalog.Params {
 	mode, ok := params["ui_mode"].(string)
 	if !ok {
 		return params
 	}
 	spelling := map[string]string{"hosted_page": "hosted", "embedded_page": "embedded", "elements": "custom"}
-	if c.o.Version >= renamedUIModes {
+	if version >= renamedUIModes {
 		spelling = map[string]string{"hosted": "hosted_page", "embedded": "embedded_page", "custom": "elements"}
 	}
 	if other, ok := spelling[mode]; ok {
@@ -105,7 +111,8 @@ func (c *Client) CreatePortalSession(ctx context.Context, s billing.NewSession) 
 		return billing.PortalSession{}, problem.New(problem.Internal, err)
 	}
 	a, err := do(ctx, c, call{
-		op: opPortalCreate, method: http.MethodPost, path: "/v1/billing_portal/sessions", form: body, key: s.IdempotencyKey,
+		op: opPortalCreate, method: http.MethodPost, path: "/v1/billing_portal/sessions", form: body,
+		key: s.IdempotencyKey, version: s.Version,
 	}, func(a billing.PortalSession) error {
 		if err := object(string(a.ID), a.Object, "billing_portal.session", a.Livemode, s.Livemode); err != nil {
 			return err
@@ -115,5 +122,9 @@ func (c *Client) CreatePortalSession(ctx context.Context, s billing.NewSession) 
 		}
 		return c.hosts.check(a.URL)
 	})
-	return a.body, err
+	if err != nil {
+		return billing.PortalSession{}, err
+	}
+	a.body.Replayed = isReplayed(a.LastResponse.Header)
+	return a.body, nil
 }

@@ -411,6 +411,11 @@ func TestUIModeIsSpelledAsTheVersionWantsIt(t *testing.T) {
 		{"2025-03-31.basil", "elements", "custom"},
 		{"2026-08-26.dahlia", "custom", "elements"},
 		{"2026-08-26.dahlia", "odd", "odd"},
+		{"2026-08-26.dahlia", "custom", "elements"},
+		{"2026-08-26.dahlia", "elements", "elements"},
+		{"2026-08-26.dahlia", "form", "form"},
+		{"", "custom", "custom"},
+		{"", "elements", "custom"},
 	} {
 		c, f := onLoopback(t, answers(http.StatusOK, checkoutSession), stripeclient.Options{Version: row.version})
 		session := createCheckout

@@ -1,0 +1,166 @@
+package billing
+
+import (
+	"context"
+	"crypto/rand"
+	"strconv"
+	"time"
+
+	"till/internal/catalog"
+	"till/internal/customers"
+	"till/internal/idempotency"
+)
+
+// opening is how one kind of session is opened.
+type opening[T any] struct {
+	// route and keep are those of the caller's key.
+	route idempotency.Route
+	keep  time.Duration
+	// judge decides what the caller asks for. It is asked once, and not at all for
+	// a request that was decided before.
+	judge func(context.Context) (order, error)
+	// send makes a session at Stripe. repeated says that an earlier request may have
+	// been sent: its session is then the answer.
+	send func(ctx context.Context, n NewSession, repeated bool) (T, error)
+	// read returns a session that is there already, as it is now.
+	read func(ctx context.Context, id, customer string, repeated bool) (T, error)
+}
+
+// order is what a caller asks for, once it was judged.
+type order struct {
+	policy policy
+	// fill writes the template for the customer.
+	fill func(context.Context, customers.Customer) (filled, error)
+}
+
+// filled is a template without blanks: the parameters to send, or the id of a
+// session that is the answer already.
+type filled struct {
+	params  catalog.Params
+	session string
+}
+
+// opener opens one session for one caller.
+type opener[T any] struct {
+	opening[T]
+	s *Service
+	c Caller
+	// order is nil until it is judged, customer zero until one is known.
+	order    *order
+	customer customers.Customer
+	// sentFor is the customer that was last named to Stripe.
+	sentFor string
+}
+
+// open opens a session for the caller. When Stripe answers that the customer it names
+// is gone, and the policy has nothing against it, the caller gets another one and
+// the session a second try; there is no third.
+func open[T any](ctx context.Context, s *Service, c Caller, how opening[T]) (T, error) {
+	var none T
+	o := &opener[T]{opening: how, s: s, c: c}
+	answer, err := o.try(ctx)
+	if !isCustomerGone(err) {
+		return answer, err
+	}
+	order, judgeErr := o.judged(ctx)
+	switch {
+	case judgeErr != nil:
+		return none, judgeErr
+	case order.policy.refuseDeleted:
+		return none, s.o.Customers.Refuse(err)
+	}
+	if err := s.o.Gate.Confirm(ctx); err != nil {
+		return none, err
+	}
+	if o.customer, err = s.o.Customers.Heal(ctx, c.owner, customers.Customer{ID: o.sentFor}); err != nil {
+		return none, err
+	}
+	s.o.Customers.Tell(ctx, c.owner, o.customer, c.profile)
+	return o.try(ctx)
+}
+
+// try makes one attempt, under the caller's key if there is one.
+func (o *opener[T]) try(ctx context.Context) (T, error) {
+	if o.c.key != "" {
+		owner := o.c.owner
+		return idempotency.Do(ctx, o.s.o.Idempotency, idempotency.Request{
+			ID:   o.c.key.ID(o.route, owner.ID, strconv.FormatBool(owner.Livemode), owner.Issuer, string(owner.Kind), owner.Subject),
+			Body: o.c.body, Keep: o.keep,
+		}, o.freeze, o.thawed)
+	}
+	f, err := o.filled(ctx)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	if f.session != "" {
+		return o.read(ctx, f.session, o.customer.ID, false)
+	}
+	// A fresh key for each attempt: Stripe would replay an earlier session for a day.
+	return o.sent(ctx, NewSession{IdempotencyKey: rand.Text(), Params: f.params, Customer: o.customer.ID}, false)
+}
+
+func (o *opener[T]) sent(ctx context.Context, n NewSession, repeated bool) (T, error) {
+	n.Livemode, o.sentFor = o.c.owner.Livemode, n.Customer
+	return o.send(ctx, n, repeated)
+}
+
+// filled is the caller's order for the caller's customer.
+func (o *opener[T]) filled(ctx context.Context) (filled, error) {
+	order, err := o.judged(ctx)
+	if err != nil {
+		return filled{}, err
+	}
+	if o.customer.ID == "" {
+		resolve := o.s.o.Customers.Ensure
+		if order.policy.refuseMissing {
+			resolve = o.s.o.Customers.Require
+		}
+		if o.customer, err = resolve(ctx, o.c.owner); err != nil {
+			return filled{}, err
+		}
+		o.s.o.Customers.Tell(ctx, o.c.owner, o.customer, o.c.profile)
+	}
+	return order.fill(ctx, o.customer)
+}
+
+func (o *opener[T]) judged(ctx context.Context) (order, error) {
+	if o.order == nil {
+		judged, err := o.judge(ctx)
+		if err != nil {
+			return order{}, err
+		}
+		o.order = &judged
+	}
+	return *o.order, nil
+}
+
+// freeze is what a repeat of the request will send.
+func (o *opener[T]) freeze(ctx context.Context) (idempotency.Frozen, error) {
+	f, err := o.filled(ctx)
+	if err != nil {
+		return idempotency.Frozen{}, err
+	}
+	params, err := freeze(f.params)
+	return idempotency.Frozen{Params: params, Version: o.s.o.Version, Customer: o.customer.ID, Session: f.session}, err
+}
+
+// thawed sends what was frozen.
+func (o *opener[T]) thawed(ctx context.Context, call idempotency.Call) (T, error) {
+	if call.Session != "" {
+		return o.read(ctx, call.Session, call.Customer, call.Repeated)
+	}
+	params, err := thaw(call.Params)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	answer, err := o.sent(ctx, NewSession{
+		IdempotencyKey: call.StripeKey, Params: params, Version: call.Version, Customer: call.Customer,
+	}, call.Repeated)
+	if isCustomerGone(err) {
+		// A customer who is gone stays so, whatever is still on its way to Stripe.
+		err = idempotency.Void(err)
+	}
+	return answer, err
+}
