@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"maps"
 	"time"
 
@@ -40,7 +39,7 @@ func (s *Service) orderCheckout(ctx context.Context, c Caller, req CheckoutReque
 	if err != nil {
 		return order{}, err
 	}
-	items, err := s.lineItems(plan, ask.quantity)
+	items, err := s.lineItems(plan, ask.items)
 	if err != nil {
 		return order{}, err
 	}
@@ -82,40 +81,6 @@ func (s *Service) present(ctx context.Context, livemode bool, id, customer strin
 	}
 	session.Replayed = repeated
 	return session, nil
-}
-
-// lineItems writes the plan's items with the prices of the moment.
-func (s *Service) lineItems(plan catalog.Plan, quantity *int64) ([]any, error) {
-	if len(plan.LineItems) > 0 && !s.o.Catalog.Resolved() {
-		// An outage is not the plan's fault, and is over when Stripe answers.
-		return nil, &problem.Error{
-			Code: problem.DependencyUnavailable, RetryAfter: time.Second,
-			Err: errors.New("the prices have not been read from Stripe yet"),
-		}
-	}
-	items := make([]any, 0, len(plan.LineItems))
-	for _, item := range plan.LineItems {
-		price, ok := s.o.Catalog.Price(item.Price)
-		if !ok {
-			return nil, problem.New(problem.PlanUnavailable,
-				fmt.Errorf("plan %s: no active price %s at Stripe", plan.Name, item.Price))
-		}
-		out := maps.Clone(item.Params)
-		if out == nil {
-			out = catalog.Params{}
-		}
-		out["price"] = price.ID
-		switch {
-		case item.Quantity != nil && quantity != nil:
-			out["quantity"] = *quantity
-		case item.Quantity != nil:
-			out["quantity"] = item.Quantity.Default
-		case !price.Metered:
-			out["quantity"] = int64(1)
-		}
-		items = append(items, out)
-	}
-	return items, nil
 }
 
 func (s *Service) promotion(ctx context.Context, code string) (string, error) {

@@ -14,7 +14,7 @@ import (
 
 // checkoutAsk is what a caller asked for, after it was judged.
 type checkoutAsk struct {
-	quantity      *int64
+	items         []choice
 	promotionCode string
 	promotionID   string
 	metadata      map[string]string
@@ -65,14 +65,14 @@ func (s *Service) judgeCheckout(req CheckoutRequest) (catalog.Plan, checkoutAsk,
 		return catalog.Plan{}, ask, v.err()
 	}
 	refuseUnaccepted(&v, plan, req)
-	judgeQuantity(&v, plan, req.Quantity)
+	plan = judgeUIMode(&v, plan, req.UIMode)
+	ask.items = judgeItems(&v, plan, req)
 	judgeLocale(&v, req.Locale, catalog.IsCheckoutLocale)
-	judgeCurrency(&v, req.Currency)
+	judgeCurrency(&v, plan, req.Currency)
 	judgePromotionCode(&v, req.PromotionCode)
 	judgeMetadata(&v, plan, req.Metadata)
 	s.judgeURLs(&v, plan, req, ask.set)
 
-	ask.quantity = req.Quantity
 	if req.PromotionCode != nil {
 		ask.promotionCode = *req.PromotionCode
 	}
@@ -99,13 +99,17 @@ func refuseUnaccepted(v *verdict, plan catalog.Plan, req CheckoutRequest) {
 	}
 }
 
-func judgeQuantity(v *verdict, plan catalog.Plan, quantity *int64) {
-	if quantity == nil || !plan.AcceptsField(catalog.FieldQuantity) {
-		return
+// judgeUIMode returns the plan as it is for the page that the caller wants.
+func judgeUIMode(v *verdict, plan catalog.Plan, mode *string) catalog.Plan {
+	if mode == nil || !plan.AcceptsField(catalog.FieldUIMode) {
+		return plan.In(plan.UIMode())
 	}
-	if q := plan.LineItems[0].Quantity; *quantity < q.Min || *quantity > q.Max {
-		v.refuse(problem.CatalogNotAllowed, "/quantity", fmt.Sprintf("must be between %d and %d", q.Min, q.Max))
+	pages := plan.Pages()
+	if !slices.Contains(pages, *mode) {
+		v.refuse(problem.CatalogNotAllowed, "/ui_mode", "must be "+strings.Join(pages, " or "))
+		return plan
 	}
+	return plan.In(*mode)
 }
 
 func judgeLocale(v *verdict, locale *string, known func(string) bool) {
@@ -114,13 +118,16 @@ func judgeLocale(v *verdict, locale *string, known func(string) bool) {
 	}
 }
 
-func judgeCurrency(v *verdict, currency *string) {
+func judgeCurrency(v *verdict, plan catalog.Plan, currency *string) {
 	if currency == nil {
 		return
 	}
 	lower := func(r rune) bool { return r < 'a' || r > 'z' }
-	if len(*currency) != 3 || strings.ContainsFunc(*currency, lower) {
+	switch {
+	case len(*currency) != 3 || strings.ContainsFunc(*currency, lower):
 		v.refuse(problem.ValidationFailed, "/currency", "must be three lower-case letters (ISO 4217)")
+	case len(plan.Currencies) > 0 && !slices.Contains(plan.Currencies, *currency):
+		v.refuse(problem.CatalogNotAllowed, "/currency", "must be "+strings.Join(plan.Currencies, " or "))
 	}
 }
 
@@ -159,14 +166,21 @@ func judgeMetadata(v *verdict, plan catalog.Plan, metadata map[string]string) {
 }
 
 func (s *Service) judgeURLs(v *verdict, plan catalog.Plan, req CheckoutRequest, set catalog.Params) {
-	if plan.UIMode() != "hosted" {
-		if plan.Params["redirect_on_completion"] != "never" {
-			s.judgeURL(v, "return_url", req.ReturnURL, plan.Params, set)
+	hosted := plan.UIMode() == "hosted"
+	for _, url := range []struct {
+		name  string
+		asked *string
+		fits  bool
+	}{
+		{"success_url", req.SuccessURL, hosted}, {"cancel_url", req.CancelURL, hosted}, {"return_url", req.ReturnURL, !hosted},
+	} {
+		switch {
+		case url.fits && plan.Params["redirect_on_completion"] != "never":
+			s.judgeURL(v, url.name, url.asked, plan.Params, set)
+		case url.asked != nil:
+			v.refuse(problem.CatalogNotAllowed, "/"+url.name, "has no place with ui_mode "+plan.UIMode())
 		}
-		return
 	}
-	s.judgeURL(v, "success_url", req.SuccessURL, plan.Params, set)
-	s.judgeURL(v, "cancel_url", req.CancelURL, plan.Params, set)
 }
 
 // judgeURL sets the caller's URL if it is allowed, or the default when neither

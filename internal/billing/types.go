@@ -115,9 +115,14 @@ type CheckoutRequest struct {
 	Currency      *string           `json:"currency"`
 	PromotionCode *string           `json:"promotion_code"`
 	Metadata      map[string]string `json:"metadata"`
-	// Known to the contract, and accepted by no plan of this version.
-	UIMode    *string          `json:"ui_mode"`
-	LineItems []map[string]any `json:"line_items"`
+	UIMode        *string           `json:"ui_mode"`
+	LineItems     []CheckoutItem    `json:"line_items"`
+}
+
+// CheckoutItem is one of the plan's line items, by the name that callers know.
+type CheckoutItem struct {
+	Price    *string `json:"price"`
+	Quantity *int64  `json:"quantity"`
 }
 
 // PortalRequest is the body of POST /portal; it may be empty.

@@ -118,7 +118,7 @@ func newHouse(t *testing.T, set settings) *house {
 		Apps: map[string]string{"ios": "myapp://billing"}, PublicURL: publicURL,
 	})
 	must(err)
-	plans := catalog.New(testPlans(), []catalog.Portal{{Name: "default"}, {Name: "customers-only", MissingCustomer: catalog.Refuse}})
+	plans := catalog.New(append(testPlans(), choosing()...), []catalog.Portal{{Name: "default"}, {Name: "customers-only", MissingCustomer: catalog.Refuse}})
 	mapping, err := customers.New(db, client, h.registry, customers.Options{Version: client.Version()})
 	must(err)
 	gate := billing.NewGate(billing.GateOptions{
