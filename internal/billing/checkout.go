@@ -35,7 +35,7 @@ func (s *Service) CreateCheckout(ctx context.Context, c Caller, req CheckoutRequ
 
 // orderCheckout judges the request and looks up what it names.
 func (s *Service) orderCheckout(ctx context.Context, c Caller, req CheckoutRequest) (order, error) {
-	plan, ask, err := s.judgeCheckout(req)
+	plan, ask, err := s.judgeCheckout(c, req)
 	if err != nil {
 		return order{}, err
 	}
@@ -48,8 +48,8 @@ func (s *Service) orderCheckout(ctx context.Context, c Caller, req CheckoutReque
 			return order{}, err
 		}
 	}
-	return order{fill: func(_ context.Context, customer customers.Customer) (filled, error) {
-		return filled{params: s.checkoutParams(c, customer, plan, items, ask)}, nil
+	return order{fill: func(ctx context.Context, customer customers.Customer) (filled, error) {
+		return s.guarded(ctx, plan, customer, s.checkoutParams(c, customer, plan, items, ask))
 	}}, nil
 }
 

@@ -44,12 +44,14 @@ type fakeStripe struct {
 	told      []customers.Profile
 	toldTo    []string // whom, beside told
 	tellErr   error    // of every profile
+	history   history
 }
 
 // stripeError is what stripeclient's error is to this package.
 type stripeError struct {
 	text, param                 string
 	missing, denied, unknownKey bool
+	refused                     bool
 }
 
 func (e *stripeError) Error() string          { return e.text }
@@ -57,6 +59,7 @@ func (e *stripeError) Param() string          { return e.param }
 func (e *stripeError) Missing() bool          { return e.missing }
 func (e *stripeError) PermissionDenied() bool { return e.denied }
 func (e *stripeError) KeyRefused() bool       { return e.unknownKey }
+func (e *stripeError) Refused() bool          { return e.refused }
 
 func refused(e stripeError) error { return problem.New(problem.UpstreamError, &e) }
 
@@ -153,6 +156,7 @@ func (f *fakeStripe) CreateCheckoutSession(_ context.Context, s billing.NewSessi
 	if f.sessions == nil {
 		f.sessions, f.keys = map[string]billing.CheckoutSession{}, map[string]billing.CheckoutSession{}
 	}
+	f.remembers(&session, s)
 	f.sessions[id], f.keys[s.IdempotencyKey] = session, session
 	return session, nil
 }

@@ -52,7 +52,7 @@ func (v *verdict) err() error {
 
 // judgeCheckout says what is to be sold and with which of the caller's wishes,
 // or refuses with everything that is not allowed.
-func (s *Service) judgeCheckout(req CheckoutRequest) (catalog.Plan, checkoutAsk, error) {
+func (s *Service) judgeCheckout(c Caller, req CheckoutRequest) (catalog.Plan, checkoutAsk, error) {
 	var v verdict
 	ask := checkoutAsk{metadata: req.Metadata, set: catalog.Params{}}
 	if req.Plan == nil {
@@ -66,6 +66,9 @@ func (s *Service) judgeCheckout(req CheckoutRequest) (catalog.Plan, checkoutAsk,
 	}
 	refuseUnaccepted(&v, plan, req)
 	plan = judgeUIMode(&v, plan, req.UIMode)
+	if c.redirected && plan.UIMode() != "hosted" {
+		v.refuse(problem.CatalogNotAllowed, "/plan", "has no page to go to; ask for it with JSON")
+	}
 	ask.items = judgeItems(&v, plan, req)
 	judgeLocale(&v, req.Locale, catalog.IsCheckoutLocale)
 	judgeCurrency(&v, plan, req.Currency)

@@ -121,6 +121,8 @@ func (o *opener[T]) filled(ctx context.Context) (filled, error) {
 		}
 		o.s.o.Customers.Tell(ctx, o.c.owner, o.customer, o.c.profile)
 	}
+	// What fill asks of Stripe names the customer too.
+	o.sentFor = o.customer.ID
 	return order.fill(ctx, o.customer)
 }
 

@@ -60,12 +60,21 @@ type Caller struct {
 	// key is the one that the caller gave the request, body what it stands for.
 	key  idempotency.Key
 	body string
+	// redirected says that the caller can only be sent to a page.
+	redirected bool
 }
 
 // Under is the caller with a request that has a key. body is a hash of the request's
 // canonical form: the same key with another one is refused.
 func (c Caller) Under(key idempotency.Key, body string) Caller {
 	c.key, c.body = key, body
+	return c
+}
+
+// Redirected is the caller who can only be sent to a page, as a browser that has sent
+// a form: a session without one is refused before it is made.
+func (c Caller) Redirected() Caller {
+	c.redirected = true
 	return c
 }
 

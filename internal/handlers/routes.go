@@ -84,6 +84,9 @@ func write[Req, Res any](s *server, op creation[Req, Res]) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		if form {
+			caller = caller.Redirected()
+		}
 		res, err := op.do(c.Request().Context(), caller, req)
 		if err != nil {
 			return err

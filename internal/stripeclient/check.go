@@ -17,6 +17,7 @@ var (
 	errCustomer = errors.New("the object belongs to another customer")
 	errMode     = errors.New("the session has another mode")
 	errStatus   = errors.New("the session is not open")
+	errExpired  = errors.New("the session has not expired")
 	errURL      = errors.New("the session's URL cannot be read")
 	errURLHost  = errors.New("the session's URL leads to a host that is neither Stripe's nor configured")
 	errHTTP     = errors.New("the session's URL is not https")

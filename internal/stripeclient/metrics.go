@@ -23,11 +23,16 @@ const (
 	opCheckoutCreate operation = "checkout.sessions.create"
 	opCheckoutGet    operation = "checkout.sessions.retrieve"
 	opPortalCreate   operation = "billing_portal.sessions.create"
+
+	opCheckoutList     operation = "checkout.sessions.list"
+	opCheckoutExpire   operation = "checkout.sessions.expire"
+	opSubscriptionList operation = "subscriptions.list"
 )
 
 var operations = []operation{
 	opAccount, opClock, opCustomerCreate, opCustomerGet, opCustomerUpdate, opCustomerList,
 	opPriceRetrieve, opPriceList, opPromotionList, opCheckoutCreate, opCheckoutGet, opPortalCreate,
+	opCheckoutList, opCheckoutExpire, opSubscriptionList,
 }
 
 type metrics struct {

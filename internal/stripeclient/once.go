@@ -1,0 +1,152 @@
+package stripeclient
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/stripe/stripe-go/v76/form"
+
+	"till/internal/billing"
+	"till/internal/catalog"
+	"till/internal/problem"
+)
+
+// What a look at a customer's history may cost: beyond, it was not seen whole.
+const maxHistoryPages = 10
+
+var errHistory = &problem.Error{
+	Code: problem.DependencyUnavailable, RetryAfter: time.Minute,
+	Err: errors.New("the customer has more at Stripe than may be looked through"),
+}
+
+type pastSubscription struct {
+	ID         string            `json:"id"`
+	Object     string            `json:"object"`
+	Livemode   bool              `json:"livemode"`
+	Customer   billing.ID        `json:"customer"`
+	Status     string            `json:"status"`
+	TrialStart *int64            `json:"trial_start"`
+	Metadata   map[string]string `json:"metadata"`
+	Items      struct {
+		Data []struct {
+			Price struct {
+				ID string `json:"id"`
+			} `json:"price"`
+		} `json:"data"`
+	} `json:"items"`
+}
+
+func (s pastSubscription) past() billing.PastSubscription {
+	p := billing.PastSubscription{Status: s.Status, Plan: s.Metadata["till_plan"], HadTrial: s.TrialStart != nil}
+	for _, item := range s.Items.Data {
+		p.Prices = append(p.Prices, item.Price.ID)
+	}
+	return p
+}
+
+// PastSubscriptions implements billing.History.
+func (c *Client) PastSubscriptions(ctx context.Context, customer string, ended bool) ([]billing.PastSubscription, error) {
+	query := func() *form.Values {
+		v := &form.Values{}
+		if ended {
+			v.Add("status", "all")
+		}
+		return v
+	}
+	found, err := ofCustomer(ctx, c, call{op: opSubscriptionList, path: "/v1/subscriptions"}, customer, query,
+		func(s pastSubscription) (string, error) {
+			if s.Customer != billing.ID(customer) {
+				return "", errCustomer
+			}
+			if s.Status == "" {
+				return "", errObject
+			}
+			return s.ID, object(s.ID, s.Object, "subscription", s.Livemode, c.Livemode())
+		})
+	past := make([]billing.PastSubscription, 0, len(found))
+	for _, s := range found {
+		past = append(past, s.past())
+	}
+	return past, err
+}
+
+// OpenSessions implements billing.History.
+func (c *Client) OpenSessions(ctx context.Context, customer string) ([]billing.OpenSession, error) {
+	query := func() *form.Values {
+		v := &form.Values{}
+		v.Add("status", "open")
+		return v
+	}
+	found, err := ofCustomer(ctx, c, call{op: opCheckoutList, path: "/v1/checkout/sessions"}, customer, query,
+		func(s billing.CheckoutSession) (string, error) {
+			if s.Customer != billing.ID(customer) {
+				return "", errCustomer
+			}
+			if s.Status == nil || *s.Status != "open" {
+				return "", errStatus
+			}
+			return string(s.ID), object(string(s.ID), s.Object, "checkout.session", s.Livemode, c.Livemode())
+		})
+	open := make([]billing.OpenSession, 0, len(found))
+	for _, s := range found {
+		open = append(open, billing.OpenSession{ID: string(s.ID), ExpiresAt: time.Unix(s.ExpiresAt, 0), Metadata: s.Metadata})
+	}
+	return open, err
+}
+
+// ofCustomer lists all that the customer has. check judges one of it and returns its id.
+func ofCustomer[T any](
+	ctx context.Context, c *Client, k call, customer string, query func() *form.Values, check func(T) (string, error),
+) ([]T, error) {
+	if !catalog.ValidID(customer) {
+		return nil, problem.New(problem.Internal, errCustomer)
+	}
+	var all []T
+	for after, page := "", 0; page < maxHistoryPages; page++ {
+		k.method, k.form = http.MethodGet, query()
+		k.form.Add("customer", customer)
+		k.form.Add("limit", "100")
+		if after != "" {
+			k.form.Add("starting_after", after)
+		}
+		a, err := do(ctx, c, k, func(a list[T]) error {
+			return a.check(func(one T) (err error) {
+				after, err = check(one)
+				return err
+			})
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a.body.Data...)
+		if !*a.body.HasMore {
+			return all, nil
+		}
+	}
+	return nil, errHistory
+}
+
+// CloseSession implements billing.History.
+func (c *Client) CloseSession(ctx context.Context, id, customer string) error {
+	if !catalog.ValidID(id) {
+		return problem.New(problem.Internal, errID)
+	}
+	_, err := do(ctx, c, call{
+		op: opCheckoutExpire, method: http.MethodPost, path: "/v1/checkout/sessions/" + id + "/expire", form: &form.Values{},
+		key: rand.Text(),
+	}, func(a billing.CheckoutSession) error {
+		switch {
+		case string(a.ID) != id:
+			return errID
+		case a.Customer != billing.ID(customer):
+			return errCustomer
+		case a.Status == nil || *a.Status != "expired":
+			return errExpired
+		}
+		return object(id, a.Object, "checkout.session", a.Livemode, c.Livemode())
+	})
+	return err
+}
