@@ -57,15 +57,12 @@ func TestContractListsAreTheCodes(t *testing.T) {
 	}
 }
 
-// A field that a plan can accept is a member of the request, and the other way round;
-// those that no plan of this version accepts are left out.
+// A field that a plan can accept is a member of the request, and the other way round.
 func TestContractCheckoutRequestHasTheFieldsOfPlans(t *testing.T) {
 	t.Parallel()
 	want := []string{"plan"}
 	for _, field := range catalog.Fields() {
-		if field != catalog.FieldLineItems && field != catalog.FieldUIMode {
-			want = append(want, string(field))
-		}
+		want = append(want, string(field))
 	}
 	slices.Sort(want)
 	got := slices.Sorted(maps.Keys(contract(t).Components.Schemas["CheckoutRequest"].Value.Properties))

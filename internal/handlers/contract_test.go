@@ -160,6 +160,11 @@ func TestContractBothWays(t *testing.T) {
 	}
 	want(t, h.get("/checkout/"+id, bob), 404, "not_found")
 	want(t, h.post("/portal", bob, `{"portal":"customers-only"}`), 409, "no_customer")
+	want(t, h.post("/checkout", alice, `{"plan":"single"}`), 409, "already_subscribed")
+	want(t, h.buy(alice, "no key", `{"plan":"pro"}`), 400, "idempotency_key_invalid")
+	want(t, h.buy(alice, "key", `{"plan":"pro"}`), 201, "")
+	want(t, h.buy(alice, "key", `{"plan":"pro"}`), 201, "")
+	want(t, h.buy(alice, "key", `{"plan":"tshirt"}`), 422, "idempotency_key_reused")
 	want(t, h.get("/checkout/"+id+"?expand=customer", alice), 400, "malformed_request")
 
 	want(t, h.send(request{method: "POST", path: "/dev/token", host: "evil.example", body: `{"sub":"alice"}`}), 403, "csrf_rejected")
