@@ -18,6 +18,7 @@ import (
 	"till/internal/billing"
 	"till/internal/catalog"
 	"till/internal/customers"
+	"till/internal/idempotency"
 	"till/internal/problem"
 	"till/internal/redirect"
 	"till/internal/store/storetest"
@@ -324,7 +325,7 @@ type config struct {
 	stripe    *fakeStripe
 	form      customers.SubjectForm
 	gate      *billing.Gate // one of acct_1 in live mode by default
-	keys      *storetest.Keys
+	keys      idempotency.Store
 	store     *storetest.Memory
 	version   string
 	// unresolved leaves Stripe unasked for the prices.

@@ -1,9 +1,11 @@
 package billing_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,7 +50,7 @@ func (s *service) repeats(t *testing.T, subject, key, body string) billing.Check
 
 // replica is another process with the same database and Stripe, and a catalogue of
 // its own.
-func replica(t *testing.T, s *service, keys *storetest.Keys, plans []catalog.Plan) *service {
+func replica(t *testing.T, s *service, keys idempotency.Store, plans []catalog.Plan) *service {
 	t.Helper()
 	return newService(t, func(c *config) {
 		c.stripe, c.keys, c.store = s.stripe, keys, s.store
@@ -126,6 +128,31 @@ func TestAFrozenCustomerWhoIsGoneIsHealed(t *testing.T) {
 	}
 	if again := s.repeats(t, "alice", "k", order); again.ID != session.ID {
 		t.Errorf("got %s, want %s", again.ID, session.ID)
+	}
+}
+
+// Stripe says that the customer is gone, and has him all the same: what is on its way
+// may still become a session, so the key goes on standing for it.
+func TestAFrozenCustomerWhoIsOnlySaidToBeGone(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	failures := []error{
+		problem.New(problem.UpstreamTimeout, errors.New("no answer")),
+		refused(stripeError{text: "resource_missing", param: "customer", missing: true}), nil,
+	}
+	s.stripe.create = func(billing.NewSession) error {
+		failure := failures[0]
+		failures = failures[1:]
+		return failure
+	}
+	for range 2 {
+		if _, err := s.under(t, "alice", "k", order); err == nil {
+			t.Fatal("it went well")
+		}
+	}
+	s.repeats(t, "alice", "k", order)
+	if first, last := s.stripe.sent[0], s.stripe.last(t); first.IdempotencyKey != last.IdempotencyKey || last.Customer != "cus_1" {
+		t.Errorf("sent %+v after %+v", last, first)
 	}
 }
 
@@ -221,12 +248,23 @@ func TestWhatARowHolds(t *testing.T) {
 
 func TestWithoutAKeyNothingIsAskedOfTheStore(t *testing.T) {
 	t.Parallel()
-	keys := storetest.NewKeys()
-	s := newService(t, func(c *config) { c.keys = keys })
+	var mu sync.Mutex
+	asked := map[storetest.Operation]int{}
+	counted := storetest.FaultyKeys{Store: storetest.NewKeys(), Next: func(_ context.Context, op storetest.Operation) storetest.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[op]++
+		return storetest.None
+	}}
+	s := newService(t, func(c *config) { c.keys, c.version = counted, "2023-10-16" })
 	a, b := s.buys(t, "alice", request(t, order)), s.buys(t, "alice", request(t, order))
-	if a.IdempotencyKey == b.IdempotencyKey || a.Version != "" || len(keys.Records()) != 0 {
-		t.Errorf("got %q and %q at %q, and %d rows", a.IdempotencyKey, b.IdempotencyKey, a.Version, len(keys.Records()))
+	if a.IdempotencyKey == b.IdempotencyKey || a.Version != "" || len(asked) != 0 {
+		t.Errorf("got %q and %q at %q, and asked %v", a.IdempotencyKey, b.IdempotencyKey, a.Version, asked)
 	}
+	s.repeats(t, "alice", "k", order)
+	same(t, "the first with a key", asked, map[storetest.Operation]int{storetest.FindKey: 1, storetest.PutKey: 1, storetest.FinishKey: 1})
+	s.repeats(t, "alice", "k", order)
+	same(t, "and its repeat", asked, map[storetest.Operation]int{storetest.FindKey: 2, storetest.PutKey: 1, storetest.FinishKey: 1})
 }
 
 func TestARefusalLeavesTheKeyFree(t *testing.T) {

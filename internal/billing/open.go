@@ -48,8 +48,9 @@ type opener[T any] struct {
 	// order is nil until it is judged, customer zero until one is known.
 	order    *order
 	customer customers.Customer
-	// sentFor is the customer that was last named to Stripe.
-	sentFor string
+	// sentFor is the customer that was last named to Stripe, and gone one who surely
+	// is no more.
+	sentFor, gone string
 }
 
 // open opens a session for the caller. When Stripe answers that the customer it names
@@ -75,6 +76,7 @@ func open[T any](ctx context.Context, s *Service, c Caller, how opening[T]) (T, 
 	if o.customer, err = s.o.Customers.Heal(ctx, c.owner, customers.Customer{ID: o.sentFor}); err != nil {
 		return none, err
 	}
+	o.gone = o.sentFor
 	s.o.Customers.Tell(ctx, c.owner, o.customer, c.profile)
 	return o.try(ctx)
 }
@@ -85,7 +87,7 @@ func (o *opener[T]) try(ctx context.Context) (T, error) {
 		owner := o.c.owner
 		return idempotency.Do(ctx, o.s.o.Idempotency, idempotency.Request{
 			ID:   o.c.key.ID(o.route, owner.ID, strconv.FormatBool(owner.Livemode), owner.Issuer, string(owner.Kind), owner.Subject),
-			Body: o.c.body, Keep: o.keep,
+			Body: o.c.body, Keep: o.keep, Gone: o.gone,
 		}, o.freeze, o.thawed)
 	}
 	f, err := o.filled(ctx)
@@ -157,12 +159,7 @@ func (o *opener[T]) thawed(ctx context.Context, call idempotency.Call) (T, error
 		var none T
 		return none, err
 	}
-	answer, err := o.sent(ctx, NewSession{
+	return o.sent(ctx, NewSession{
 		IdempotencyKey: call.StripeKey, Params: params, Version: call.Version, Customer: call.Customer,
 	}, call.Repeated)
-	if isCustomerGone(err) {
-		// A customer who is gone stays so, whatever is still on its way to Stripe.
-		err = idempotency.Void(err)
-	}
-	return answer, err
 }

@@ -163,23 +163,60 @@ func TestAfterAnUnknownEndARefusalKeepsTheRow(t *testing.T) {
 	})
 }
 
-func TestWhatCanNeverComeIsDecidedAnew(t *testing.T) {
+func TestWhatWasFrozenForACustomerWhoIsGoneIsDecidedAnew(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
-	r := w.replica(t)
-	w.stripe.does(neverArrives)
-	r.fails(t, "b", problem.UpstreamError)
-	gone := problem.New(problem.UpstreamError, errors.New("no such customer"))
-	_, err := idempotency.Do(t.Context(), r.Service, keyed("b"), w.freeze,
-		func(context.Context, idempotency.Call) (string, error) { return "", idempotency.Void(gone) })
-	if !errors.Is(err, gone) {
-		t.Errorf("got %v, want its cause", err)
+	for name, tc := range map[string]struct {
+		first accident
+		gone  string
+		anew  bool
+	}{
+		"no session, and he is gone":   {neverArrives, "cus_1", true},
+		"no session, and another is":   {neverArrives, "cus_2", false},
+		"no session, and nobody is":    {neverArrives, "", false},
+		"a session, and he is gone":    {allWell, "cus_1", false},
+		"an unknown end, then another": {silence, "cus_2", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			r := w.replica(t)
+			w.stripe.does(tc.first)
+			_, _ = r.do(t.Context(), keyed("b"))
+			w.plan = "with another customer"
+			req := keyed("b")
+			req.Gone = tc.gone
+			if _, err := r.do(t.Context(), req); err != nil {
+				t.Fatal(err)
+			}
+			first, last := w.stripe.sent[0], w.stripe.sent[1]
+			if anew := last.StripeKey != first.StripeKey && last.Params == w.plan && !last.Repeated; anew != tc.anew {
+				t.Errorf("got %+v after %+v", last, first)
+			}
+			req.Body = "c"
+			if _, err := r.do(t.Context(), req); err == nil {
+				t.Error("another body was let through")
+			}
+		})
 	}
-	w.plan = "with another customer"
-	r.opens(t, "b")
-	if got := w.stripe.sent[1]; got.Params != w.plan || got.StripeKey == w.stripe.sent[0].StripeKey || got.Repeated {
-		t.Errorf("got %+v, want a first request", got)
-	}
+}
+
+// While it runs, nobody takes its row away.
+func TestARunningRequestOfACustomerWhoIsGoneIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.stripe.does(answersLate)
+		ended := make(chan string)
+		go func() { ended <- w.replica(t).opens(t, "b") }()
+		synctest.Wait()
+		req := keyed("b")
+		req.Gone = "cus_1"
+		if _, err := w.replica(t).do(t.Context(), req); err == nil {
+			t.Error("it was decided anew")
+		}
+		<-ended
+		w.expect(t, 1, 1, 1)
+	})
 }
 
 func TestAReplayedFailureGetsAnotherKeyOnceAMinute(t *testing.T) {

@@ -25,20 +25,6 @@ type nothingError interface {
 	DidNothing() bool
 }
 
-// Void marks err: nothing has come, and nothing can ever come, of what is frozen. The
-// row is removed, and the next request is decided anew.
-func Void(err error) error { return &voidError{err} }
-
-type voidError struct{ err error }
-
-func (e *voidError) Error() string { return e.err.Error() }
-func (e *voidError) Unwrap() error { return e.err }
-
-func isVoid(err error) bool {
-	_, ok := errors.AsType[*voidError](err)
-	return ok
-}
-
 func isKeySpent(err error) bool {
 	e, ok := errors.AsType[keySpentError](err)
 	return ok && e.KeySpent()

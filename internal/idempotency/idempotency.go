@@ -72,6 +72,9 @@ type Request struct {
 	Body string
 	// Keep is how long the first request is remembered.
 	Keep time.Duration
+	// Gone is a customer who surely is no more: a request that was frozen for him, and
+	// brought no session, is decided anew. "" is none.
+	Gone string
 }
 
 // Call is what is to be sent to Stripe.
@@ -104,19 +107,16 @@ func do[T any](
 	ctx context.Context, s *Service, r Request,
 	freeze func(context.Context) (Frozen, error), send func(context.Context, Call) (T, error),
 ) (none T, _ result, _ error) {
-	rec, err := s.store.Find(ctx, r.ID)
-	switch {
-	case errors.Is(err, ErrNoRecord):
+	rec, err := s.find(ctx, r)
+	if errors.Is(err, ErrNoRecord) {
 		rec, err = s.first(ctx, r, freeze)
 		if err != nil {
 			return none, resultOf(err), err
 		}
 		answer, err := run(ctx, s, rec, true, send)
 		return answer, resultFirst, err
-	case err != nil:
-		return none, resultFailed, unavailable(err)
 	}
-	if err := clash(r, rec); err != nil {
+	if err != nil {
 		return none, resultOf(err), err
 	}
 	if rec.Done {
@@ -129,6 +129,28 @@ func do[T any](
 	}
 	answer, err := run(ctx, s, rec, false, send)
 	return answer, resultRepeated, err
+}
+
+// find returns the row that the request is a repeat of, or ErrNoRecord.
+func (s *Service) find(ctx context.Context, r Request) (Record, error) {
+	rec, err := s.store.Find(ctx, r.ID)
+	if errors.Is(err, ErrNoRecord) {
+		return rec, err
+	}
+	if err != nil {
+		return rec, unavailable(err)
+	}
+	if err := clash(r, rec); err != nil {
+		return rec, err
+	}
+	if r.Gone != "" && rec.Customer == r.Gone && !rec.Done {
+		// Whatever is still on its way to Stripe names the same customer.
+		if err := s.store.Drop(ctx, rec); err != nil {
+			return rec, unavailable(err)
+		}
+		return rec, ErrNoRecord
+	}
+	return rec, nil
 }
 
 // clash is nil when the request may go on where rec stands.
@@ -202,7 +224,7 @@ func (s *Service) end(ctx context.Context, rec Record, fresh bool, err error) {
 	switch {
 	case err == nil:
 		write = s.store.Finish
-	case isVoid(err), fresh && didNothing(err):
+	case fresh && didNothing(err):
 		write = s.store.Drop
 	}
 	if err := write(ctx, rec); err != nil {
