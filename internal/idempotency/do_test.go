@@ -376,3 +376,25 @@ func TestRequestsAreCounted(t *testing.T) {
 		}
 	}
 }
+
+// The first of its own tries may have done what Stripe then calls a failure, so the
+// refusal of the next key is not taken for nothing at all.
+func TestAfterARenewalARefusalKeepsTheRow(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	r := w.replica(t)
+	answers := []error{
+		failed(problem.UpstreamError, stripeError{text: "500, replayed", spent: true}),
+		failed(problem.UpstreamError, stripeError{text: "400", nothing: true}),
+	}
+	_, err := idempotency.Do(t.Context(), r.Service, keyed("b"), w.freeze, func(context.Context, idempotency.Call) (string, error) {
+		err := answers[0]
+		answers = answers[1:]
+		return "", err
+	})
+	if err == nil || len(answers) != 0 {
+		t.Fatalf("got %v, %d answers left", err, len(answers))
+	}
+	r.fails(t, "c", problem.IdempotencyKeyReused)
+	r.opens(t, "b")
+}

@@ -64,9 +64,9 @@ func dieAndRecover(t *testing.T, what accident, n int, fault storetest.Fault) {
 // those that it made and then failed.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	seeds := uint64(2000)
+	seeds := uint64(500)
 	if testing.Short() {
-		seeds = 200
+		seeds = 100
 	}
 	for seed := range seeds {
 		if t.Failed() {

@@ -66,11 +66,14 @@ func (c *Client) PastSubscriptions(ctx context.Context, customer string, ended b
 			}
 			return s.ID, object(s.ID, s.Object, "subscription", s.Livemode, c.Livemode())
 		})
+	if err != nil {
+		return nil, err
+	}
 	past := make([]billing.PastSubscription, 0, len(found))
 	for _, s := range found {
 		past = append(past, s.past())
 	}
-	return past, err
+	return past, nil
 }
 
 // OpenSessions implements billing.History.
@@ -90,11 +93,14 @@ func (c *Client) OpenSessions(ctx context.Context, customer string) ([]billing.O
 			}
 			return string(s.ID), object(string(s.ID), s.Object, "checkout.session", s.Livemode, c.Livemode())
 		})
+	if err != nil {
+		return nil, err
+	}
 	open := make([]billing.OpenSession, 0, len(found))
 	for _, s := range found {
 		open = append(open, billing.OpenSession{ID: string(s.ID), ExpiresAt: time.Unix(s.ExpiresAt, 0), Metadata: s.Metadata})
 	}
-	return open, err
+	return open, nil
 }
 
 // ofCustomer lists all that the customer has. check judges one of it and returns its id.

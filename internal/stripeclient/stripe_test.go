@@ -354,6 +354,18 @@ var operations = []struct {
 	{"read checkout", func(ctx context.Context, c *client) (any, error) {
 		return c.CheckoutSession(ctx, "cs_test_a1", false)
 	}, checkoutSession, billing.CheckoutSession{}, false},
+	{"past subscriptions", func(ctx context.Context, c *client) (any, error) {
+		return c.PastSubscriptions(ctx, "cus_1", true)
+	}, listOf(aSubscription), []billing.PastSubscription(nil), false},
+	{"open sessions", func(ctx context.Context, c *client) (any, error) {
+		return c.OpenSessions(ctx, "cus_1")
+	}, listOf(checkoutSession), []billing.OpenSession(nil), false},
+	{"close session", func(ctx context.Context, c *client) (any, error) {
+		if err := c.CloseSession(ctx, "cs_test_a1", "cus_1"); err != nil {
+			return "", err
+		}
+		return "closed", nil
+	}, anExpiredSession, "", true},
 	{"list customers", func(ctx context.Context, c *client) (any, error) {
 		listed, more, err := c.CustomersCreated(ctx, time.Unix(1000, 0), time.Unix(2000, 0), "")
 		if more && err != nil {
