@@ -144,8 +144,8 @@ func object(columns []column) []byte {
 	return append(b, '}')
 }
 
-// escape writes what does not print as \uXXXX, and a backslash as two, as JSON has it
-// but for the quotation mark: control characters, those of terminals, line ends of
+// escape writes what does not print as \u and four digits, and a backslash as two, as JSON
+// has it but for the quotation mark: control characters, those of terminals, line ends of
 // every kind, and what turns the direction of a text.
 func escape(text string) string {
 	var b strings.Builder
