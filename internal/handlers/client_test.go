@@ -45,6 +45,7 @@ func TestWhoAsks(t *testing.T) {
 			}
 		}
 	}
+	exposed.send(request{method: "GET", path: "/nope"}) // claims nothing, and is not counted
 	if got := behind.metric(t, "till_untrusted_proxy_header_total"); got != "0" {
 		t.Errorf("the proxy counts as untrusted: %s", got)
 	}
