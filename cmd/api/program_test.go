@@ -123,7 +123,9 @@ func (p *program) call(method, url, token, body string) answer {
 	p.t.Helper()
 	header := http.Header{}
 	if token != "" {
-		p.secrets.AddToken("a token", token)
+		if strings.Count(token, ".") == 2 { // the sandbox's own key is for everybody
+			p.secrets.AddToken("a token", token)
+		}
 		header.Set("Authorization", "Bearer "+token)
 	}
 	return p.exchange(method, url, header, body)

@@ -141,7 +141,11 @@ func (v *vault) use(p *program) (statuses []int) {
 		{"POST", "/checkout", bearer(alice), `{"plan":"pro","promotion_code":"` + callersOwn + `"}`},
 		{"POST", "/portal", bearer(alice), `{"return_url":"` + ownReturnURL + `"}`},
 		{"GET", "/checkout/cs_test_unknown", bearer(alice), ""},
-		{"POST", "/portal", bearer(opaqueToken + strconv.Itoa(v.rounds)), ""},
+		{"POST", "/portal", bearer(opaqueToken + strconv.Itoa(10*v.rounds)), ""},
+		{"POST", "/portal", bearer(opaqueToken + strconv.Itoa(10*v.rounds+1)), ""},
+		{"POST", "/portal", bearer(opaqueToken + strconv.Itoa(10*v.rounds+2)), ""},
+		{"POST", "/portal", bearer(opaqueToken + strconv.Itoa(10*v.rounds+3)), ""},
+		{"POST", "/portal", bearer(opaqueToken + strconv.Itoa(10*v.rounds+4)), ""},
 		{"POST", "/portal", bearer(v.token("bob")), ""},
 		{"POST", "/portal", http.Header{"Cookie": {"__Host-session=" + alice}}, ""},
 		{"POST", "/portal", http.Header{"Cookie": {"__Host-session=" + alice}, "Sec-Fetch-Site": {"same-origin"}}, ""},
@@ -230,7 +234,7 @@ func (v *vault) searchFiles() {
 // in which Stripe and an issuer may fail, each time showing all that they were told.
 func TestSecretsStayInside(t *testing.T) {
 	t.Parallel()
-	for name, fault := range faults() {
+	for name, faults := range faults() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := newVault(t)
@@ -238,11 +242,13 @@ func TestSecretsStayInside(t *testing.T) {
 			if got := v.use(p); !slices.Contains(got, http.StatusCreated) {
 				t.Fatalf("nothing was sold: %v\n%s", got, p.stderr)
 			}
-			v.issuer.fault.Store(&fault)
-			v.stripe.fault.Store(&fault)
+			v.issuer.fail(faults...)
+			v.stripe.fail(faults...)
 			v.use(p)
-			if fault != nil && (v.stripe.faulty.Load() == 0 || v.issuer.faulty.Load() == 0) {
-				t.Errorf("%d faults of Stripe and %d of the issuer", v.stripe.faulty.Load(), v.issuer.faulty.Load())
+			for name, e := range map[string]*echo{"Stripe": v.stripe, "the issuer": v.issuer} {
+				if n := int(e.faulty.Load()); n < len(faults) {
+					t.Errorf("%s: %d faults of %d kinds", name, n, len(faults))
+				}
 			}
 			p.search()
 			p.stop()
@@ -264,11 +270,9 @@ func TestSecretsStayInsideOfAProcessThatDies(t *testing.T) {
 	v := newVault(t)
 	p := launch(t, []string{"serve", "--pprof"}, v.environ()).ready()
 	v.use(p)
-	more := faults()["more than was announced"]
-	v.stripe.fault.Store(&more)
+	v.stripe.fail(raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", ""))
 	v.use(p)
-	silent := fault(func(_ http.ResponseWriter, r *http.Request, _ string) { <-r.Context().Done() })
-	v.stripe.fault.Store(&silent)
+	v.stripe.fail(func(_ http.ResponseWriter, r *http.Request, _ string) { <-r.Context().Done() })
 	before, asked := v.stripe.faulty.Load(), make(chan struct{})
 	go func() {
 		defer close(asked)
@@ -357,63 +361,76 @@ func TestADatabaseThatIsGoneKeepsItsPassword(t *testing.T) {
 // fault answers in a wrong way with what it was told.
 type fault func(w http.ResponseWriter, r *http.Request, told string)
 
-func faults() map[string]fault {
-	const anything = "text/html; charset=utf-8"
-	status := func(code int, kind string) fault {
-		return func(w http.ResponseWriter, r *http.Request, told string) {
-			body, _ := json.Marshal(map[string]any{"error": map[string]any{
-				"type": kind, "code": "parameter_invalid", "param": "success_url", "doc_url": told, "request_log_url": told,
-				"message": "Not a valid value: " + plainly(r, told),
-			}})
-			say(w, code, "application/json", string(body))
-		}
-	}
-	raw := func(before, after string) fault {
-		return func(w http.ResponseWriter, _ *http.Request, told string) {
-			conn, _, err := w.(http.Hijacker).Hijack()
-			if err != nil {
-				return
-			}
-			defer func() { _ = conn.Close() }()
-			_, _ = io.WriteString(conn, before+strings.NewReplacer("\r", " ", "\n", " ").Replace(told)+after)
-		}
-	}
-	return map[string]fault{
+// faults are kinds of failure, a few to a program, which meets them in turn.
+func faults() map[string][]fault {
+	const page = "text/html; charset=utf-8"
+	return map[string][]fault{
 		"none": nil,
-		"400":  status(400, "invalid_request_error"), "401": status(401, "invalid_request_error"),
-		"402": status(402, "card_error"), "403": status(403, "invalid_request_error"),
-		"404": status(404, "invalid_request_error"), "409": status(409, "idempotency_error"),
-		"429": status(429, "rate_limit_error"), "500": status(500, "api_error"), "503": status(503, "api_error"),
-		"a page": func(w http.ResponseWriter, _ *http.Request, told string) {
-			say(w, http.StatusBadGateway, anything, "<html>"+told)
+		"refusals": {
+			status(400, "invalid_request_error"), status(401, "invalid_request_error"), status(402, "card_error"),
+			status(403, "invalid_request_error"), status(404, "invalid_request_error"),
 		},
-		"a page with 200": func(w http.ResponseWriter, _ *http.Request, told string) {
-			say(w, http.StatusOK, anything, "<html>"+told)
+		"failures": {status(409, "idempotency_error"), status(429, "rate_limit_error"), status(500, "api_error"), status(503, "api_error")},
+		"pages": {
+			answer502(page), answer200(page, "<html>%[1]s"),
+			func(w http.ResponseWriter, _ *http.Request, told string) {
+				w.Header().Set("Location", "https://evil.example/?"+url.QueryEscape(told))
+				say(w, http.StatusFound, page, told)
+			},
 		},
-		"other types": func(w http.ResponseWriter, _ *http.Request, told string) {
-			text, _ := json.Marshal(told)
-			say(w, http.StatusOK, "application/json", fmt.Sprintf(`{"id":[%s],"url":{%s:1},"active":%s,"customer":7}`, text, text, text))
+		"nonsense": {
+			answer200("application/json", `{"id":[%[2]s],"url":{%[2]s:1},"active":%[2]s,"customer":7}`),
+			answer200("application/json", `{"id":%[2]s,"object":%[2]s,"livemode":true,"customer":%[2]s,"url":%[2]s,"active":true,"sub":%[2]s}`),
+			answer200("application/json", `{"id":"cs_test_a","object":"checkout.session","livemode":false,"url":"https://evil.example/canary"}`),
+			func(w http.ResponseWriter, _ *http.Request, told string) {
+				w.Header().Set("Content-Length", "100000")
+				say(w, http.StatusOK, "application/json", `{"id":"`+told)
+			},
 		},
-		"another object": func(w http.ResponseWriter, _ *http.Request, told string) {
-			text, _ := json.Marshal(told)
-			say(w, http.StatusOK, "application/json", fmt.Sprintf(`{"id":%s,"object":%s,"livemode":true,"customer":%s,"url":%s,"active":true,"sub":%s}`, text, text, text, text, text))
+		"no HTTP": {
+			raw("HTTP/1.1 200 OK\r\n", "\r\n\r\n"),                    // a line that is no header
+			raw("", "\r\n\r\n"),                                       // a line that is no status
+			raw("HTTP/9.canary 200 OK\r\n", "\r\n\r\n"),               // another protocol
+			raw("HTTP/1.1 200 OK\r\nContent-Length: ", "\r\n\r\n"),    // no length
+			raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", ""), // more than was announced
 		},
-		"a foreign URL": func(w http.ResponseWriter, _ *http.Request, _ string) {
-			say(w, http.StatusOK, "application/json", `{"id":"cs_test_a","object":"checkout.session","livemode":false,"url":"https://evil.example/canary"}`)
-		},
-		"half an answer": func(w http.ResponseWriter, _ *http.Request, told string) {
-			w.Header().Set("Content-Length", "100000")
-			say(w, http.StatusOK, "application/json", `{"id":"`+told)
-		},
-		"a redirect": func(w http.ResponseWriter, _ *http.Request, told string) {
-			w.Header().Set("Location", "https://evil.example/?"+url.QueryEscape(told))
-			say(w, http.StatusFound, anything, told)
-		},
-		"a line that is no header": raw("HTTP/1.1 200 OK\r\n", "\r\n\r\n"),
-		"a line that is no status": raw("", "\r\n\r\n"),
-		"another protocol":         raw("HTTP/9.canary 200 OK\r\n", "\r\n\r\n"),
-		"a bad length":             raw("HTTP/1.1 200 OK\r\nContent-Length: ", "\r\n\r\n"),
-		"more than was announced":  raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", ""),
+	}
+}
+
+// status answers as Stripe does.
+func status(code int, kind string) fault {
+	return func(w http.ResponseWriter, r *http.Request, told string) {
+		body, _ := json.Marshal(map[string]any{"error": map[string]any{
+			"type": kind, "code": "parameter_invalid", "param": "success_url", "doc_url": told, "request_log_url": told,
+			"message": "Not a valid value: " + plainly(r, told),
+		}})
+		say(w, code, "application/json", string(body))
+	}
+}
+
+func answer502(contentType string) fault {
+	return func(w http.ResponseWriter, _ *http.Request, told string) {
+		say(w, http.StatusBadGateway, contentType, told)
+	}
+}
+
+// answer200 says what it was told where format has %[1]s, and as JSON where it has %[2]s.
+func answer200(contentType, format string) fault {
+	return func(w http.ResponseWriter, _ *http.Request, told string) {
+		quoted, _ := json.Marshal(told)
+		say(w, http.StatusOK, contentType, strings.NewReplacer("%[1]s", told, "%[2]s", string(quoted)).Replace(format))
+	}
+}
+
+// raw writes bytes in the place of an answer.
+func raw(before, after string) fault {
+	return func(w http.ResponseWriter, _ *http.Request, told string) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, before+strings.NewReplacer("\r", " ", "\n", " ").Replace(told)+after)
 	}
 }
 
@@ -463,13 +480,15 @@ func launch(t *testing.T, args, environ []string) *program {
 	return p
 }
 
-// echo stands before a server, or for one that knows opaqueToken only. With a fault it
-// answers with what it was told.
+// echo stands before a server, or for one that knows opaqueToken only. With faults it
+// answers with what it was told, by one after the other.
 type echo struct {
 	*httptest.Server
-	fault  atomic.Pointer[fault]
+	faults atomic.Pointer[[]fault]
 	faulty atomic.Int64
 }
+
+func (e *echo) fail(faults ...fault) { e.faults.Store(&faults) }
 
 func newEcho(t *testing.T, behind string) *echo {
 	t.Helper()
@@ -485,8 +504,8 @@ func newEcho(t *testing.T, behind string) *echo {
 		healthy = proxy
 	}
 	e.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f := e.fault.Load()
-		if f == nil || *f == nil {
+		all := e.faults.Load()
+		if all == nil || len(*all) == 0 {
 			healthy.ServeHTTP(w, r)
 			return
 		}
@@ -494,8 +513,8 @@ func newEcho(t *testing.T, behind string) *echo {
 		if err != nil {
 			return
 		}
-		e.faulty.Add(1)
-		(*f)(w, r, string(told))
+		n := e.faulty.Add(1)
+		(*all)[int(n)%len(*all)](w, r, string(told))
 	}))
 	t.Cleanup(e.Close)
 	return e
