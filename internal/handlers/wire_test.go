@@ -46,13 +46,13 @@ func wireBytes(text, token string) string {
 	text = repeated.ReplaceAllStringFunc(text, func(m string) string {
 		parts := repeated.FindStringSubmatch(m)
 		n, _ := strconv.Atoi(parts[2])
+		if parts[1] == "k" {
+			return keys(n)
+		}
 		unit := map[string]string{
-			"a": "a", "s": " ", "b": "[", "d": "]", "o": `{"a":`, "c": "}", "m": "{},", "k": keys(n),
+			"a": "a", "s": " ", "b": "[", "d": "]", "o": `{"a":`, "c": "}", "m": "{},",
 			"q": "a&", "h": "X-Header: abcdefgh\r\n", "x": "1;" + strings.Repeat("e", 1024) + "\r\n \r\n",
 		}[parts[1]]
-		if parts[1] == "k" {
-			return unit
-		}
 		return strings.Repeat(unit, n)
 	})
 	return unescape(text)
