@@ -191,6 +191,7 @@ func TestVersions(t *testing.T) {
 			{"embedded", embedded(), nil, "", "", false},
 			{"new", payment(), params{"adaptive_pricing": params{"enabled": true}}, "", "", false},
 			{"gone", withRates(payment()), nil, "line_items.0.dynamic_tax_rates", "Stripe-Version 2026-08-26.dahlia" + mayNot, true},
+			{"31 characters", payment(), params{"invoice_creation": params{"enabled": true, "invoice_data": params{"custom_fields": []any{params{"name": strings.Repeat("n", 31), "value": "v"}}}}}, "", "", false},
 		},
 		"2026-10-28.endive": {
 			{"new", payment(), params{"adaptive_pricing": params{"enabled": true}}, "", "", false},

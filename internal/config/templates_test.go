@@ -137,6 +137,16 @@ till.yaml:9:82: defaults.checkout.ui_mode: "modal" is none of its values: hosted
 	if diff := cmp.Diff(want, lines(problems)); diff != "" {
 		t.Error(diff)
 	}
+	// Each is wrong where it is written, the template's own and the default it replaces.
+	_, _, problems = load(t, minimal+`defaults: {checkout: {locale: fr}, portal: {return_url: https://evil.example/}}
+plans: {a: {mode: setup, params: {currency: usd, locale: xx}}}
+portals: {default: {params: {return_url: https://app.example.com/}}}
+`)
+	want = `till.yaml:4:45: defaults.portal.return_url: redirects.allow does not allow it (host). Fix: write an absolute URL below one of redirects.allow
+till.yaml:5:50: plans.a.params.locale: "xx" is none of its values`
+	if diff := cmp.Diff(want, lines(problems)); diff != "" {
+		t.Error(diff)
+	}
 	_, _, problems = load(t, minimal+"defaults: {portal: {locale: de}}\n")
 	if !strings.Contains(lines(problems), "nothing is for sale") {
 		t.Errorf("got %v", problems)
