@@ -134,7 +134,7 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	}
 	useCases, err := billing.New(billing.Options{
 		Gate: s.gate, Catalog: plans, Customers: s.customers, Redirects: redirects, Idempotency: s.keys,
-		Stripe: s.stripe, Metrics: reg, SubjectForm: subjects, Version: s.stripe.Version(),
+		Stripe: s.stripe, Metrics: reg, SubjectForm: subjects,
 	})
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ const keepCheckout = 24 * time.Hour
 // CreateCheckout opens a Checkout Session from a plan for the caller.
 func (s *Service) CreateCheckout(ctx context.Context, c Caller, req CheckoutRequest) (CheckoutSession, error) {
 	session, err := open(ctx, s, c, opening[CheckoutSession]{
-		route: idempotency.Checkout, keep: keepCheckout,
+		route: idempotency.Checkout, keep: keepCheckout, version: s.o.Stripe.CheckoutVersion(),
 		judge: func(ctx context.Context) (order, error) { return s.orderCheckout(ctx, c, req) },
 		send:  s.sendCheckout,
 		read: func(ctx context.Context, id, customer string, repeated bool) (CheckoutSession, error) {

@@ -308,8 +308,8 @@ func newService(t *testing.T, edit ...func(*config)) *service {
 		c.gate = opened(t, c.stripe)
 	}
 	s.Service, err = billing.New(billing.Options{
-		Gate: c.gate, Catalog: s.catalog, Customers: mapping, Redirects: policy, Stripe: c.stripe,
-		Metrics: s.registry, SubjectForm: c.form, Idempotency: newKeys(t, c, s.registry), Version: c.version,
+		Gate: c.gate, Catalog: s.catalog, Customers: mapping, Redirects: policy, Stripe: versioned{c.stripe, c.version},
+		Metrics: s.registry, SubjectForm: c.form, Idempotency: newKeys(t, c, s.registry),
 	})
 	if err != nil {
 		t.Fatal(err)

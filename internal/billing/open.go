@@ -16,6 +16,8 @@ type opening[T any] struct {
 	// route and keep are those of the caller's key.
 	route idempotency.Route
 	keep  time.Duration
+	// version is the Stripe-Version that a request with a key is frozen at.
+	version string
 	// judge decides what the caller asks for. It is asked once, and not at all for
 	// a request that was decided before.
 	judge func(context.Context) (order, error)
@@ -146,7 +148,7 @@ func (o *opener[T]) freeze(ctx context.Context) (idempotency.Frozen, error) {
 		return idempotency.Frozen{}, err
 	}
 	params, err := freeze(f.params)
-	return idempotency.Frozen{Params: params, Version: o.s.o.Version, Customer: o.customer.ID, Session: f.session}, err
+	return idempotency.Frozen{Params: params, Version: o.version, Customer: o.customer.ID, Session: f.session}, err
 }
 
 // thawed sends what was frozen.

@@ -18,7 +18,7 @@ const keepPortal = 5 * time.Minute
 // OpenPortal opens a Billing Portal session for the caller.
 func (s *Service) OpenPortal(ctx context.Context, c Caller, req PortalRequest) (PortalSession, error) {
 	return open(ctx, s, c, opening[PortalSession]{
-		route: idempotency.Portal, keep: keepPortal,
+		route: idempotency.Portal, keep: keepPortal, version: s.o.Stripe.PortalVersion(),
 		judge: func(context.Context) (order, error) {
 			params, policy, err := s.judgePortal(req)
 			return order{policy, func(_ context.Context, customer customers.Customer) (filled, error) {

@@ -15,8 +15,7 @@ import (
 	"till/internal/redirect"
 )
 
-// Options are the collaborators of a Service; all are required but SubjectForm and
-// Version.
+// Options are the collaborators of a Service; all are required but SubjectForm.
 type Options struct {
 	Gate        *Gate
 	Catalog     *catalog.Catalog
@@ -25,9 +24,6 @@ type Options struct {
 	Stripe      Stripe
 	Idempotency *idempotency.Service
 	Metrics     prometheus.Registerer
-	// Version is the Stripe-Version that requests with a key are frozen with; "" is
-	// the one in use when they are sent.
-	Version string
 	// SubjectForm is how subjects appear at Stripe; plain by default.
 	SubjectForm customers.SubjectForm
 }

@@ -33,6 +33,10 @@ type Stripe interface {
 	// CheckoutSession reads one session. Whose it is, is for the caller to judge.
 	CheckoutSession(ctx context.Context, id string, livemode bool) (CheckoutSession, error)
 	CreatePortalSession(ctx context.Context, s NewSession) (PortalSession, error)
+	// CheckoutVersion and PortalVersion are the Stripe-Versions that the sessions of
+	// either kind are created at when NewSession names none.
+	CheckoutVersion() string
+	PortalVersion() string
 	// PromotionCodeID returns the id of the active promotion code that customers
 	// know as code, or an error that satisfies catalog.IsMissing.
 	PromotionCodeID(ctx context.Context, code string) (string, error)

@@ -126,7 +126,7 @@ func newHouse(t *testing.T, set settings) *house {
 	})
 	service, err := billing.New(billing.Options{
 		Gate: gate, Catalog: plans, Customers: mapping, Redirects: redirects, Stripe: client, Metrics: h.registry,
-		Idempotency: keysOf(t, db, h.registry), Version: client.Version(),
+		Idempotency: keysOf(t, db, h.registry),
 	})
 	must(err)
 	if set.auditStore == nil {

@@ -22,6 +22,9 @@ func TestAFrozenSessionIsSentAtItsOwnVersion(t *testing.T) {
 	if _, err := c.CreateCheckoutSession(t.Context(), session); err != nil {
 		t.Fatal(err)
 	}
+	if c.CheckoutVersion() != "2026-08-26.dahlia" || c.PortalVersion() != "2026-08-26.dahlia" {
+		t.Errorf("in use are %s and %s", c.CheckoutVersion(), c.PortalVersion())
+	}
 	got := only(t, f)
 	if form, _ := url.ParseQuery(got.body); form.Get("ui_mode") != "embedded" || got.Header.Get("Stripe-Version") != "2023-10-16" {
 		t.Errorf("sent %q at %q", form.Get("ui_mode"), got.Header.Get("Stripe-Version"))

@@ -128,3 +128,9 @@ func (c *Client) CreatePortalSession(ctx context.Context, s billing.NewSession) 
 	a.body.Replayed = isReplayed(a.LastResponse.Header)
 	return a.body, nil
 }
+
+// CheckoutVersion implements billing.Stripe.
+func (c *Client) CheckoutVersion() string { return c.o.Version }
+
+// PortalVersion implements billing.Stripe.
+func (c *Client) PortalVersion() string { return c.o.Version }
