@@ -96,6 +96,13 @@ func TestAnswersNotBelieved(t *testing.T) {
 		"update profile": {
 			{"id", "cus_" + foreign}, {"id", absent{}}, {"object", "account"}, {"livemode", true}, {"deleted", true, "livemode", absent{}},
 		},
+		"past subscriptions": listChanges(aSubscription,
+			with(aSubscription, "customer", "cus_"+foreign), with(aSubscription, "customer", nil), with(aSubscription, "status", "")),
+		"open sessions": listChanges(checkoutSession,
+			with(checkoutSession, "customer", "cus_"+foreign), with(checkoutSession, "status", "complete"), with(checkoutSession, "status", nil)),
+		"close session": {
+			{"id", "cs_test_" + foreign}, {"object", "account"}, {"livemode", true}, {"customer", "cus_" + foreign}, {"status", "open"}, {"status", nil},
+		},
 		"list customers": listChanges(newCustomer, with(newCustomer, "deleted", true)),
 		"list prices":    listChanges(priceObject),
 		"promotion code": listChanges(promotionObject,

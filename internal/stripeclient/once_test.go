@@ -70,7 +70,7 @@ var (
 		"id": "sub_1", "object": "subscription", "livemode": false, "customer": "cus_1", "status": "active",
 		"items": object{"data": []any{}},
 	}
-	anExpiredSession = with(checkoutSession, "status", "expired", "url", nil)
+	anExpiredSession = with(checkoutSession, "status", "expired", "url", absent{})
 )
 
 // "None" is acted upon, so half an answer is no answer.
