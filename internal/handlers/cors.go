@@ -27,6 +27,8 @@ func (s *server) cors(next echo.HandlerFunc) echo.HandlerFunc {
 		if allowed {
 			h.Set(echo.HeaderAccessControlAllowOrigin, origins[0])
 			h.Set(echo.HeaderAccessControlAllowCredentials, "true")
+		} else if reason := corsReasonOf(req.Header); reason != "" {
+			s.metrics.cors.WithLabelValues(string(reason)).Inc()
 		}
 		// A path without routes has no Allow value, and no preflight either.
 		_, known := c.Get(echo.ContextKeyHeaderAllow).(string)
@@ -42,6 +44,33 @@ func (s *server) cors(next echo.HandlerFunc) echo.HandlerFunc {
 			h.Set(echo.HeaderAccessControlExposeHeaders, corsExposed)
 		}
 		return next(c)
+	}
+}
+
+// corsReason says why a page got no leave to read: for the metric.
+type corsReason string
+
+// The closed list.
+const (
+	corsUnlisted corsReason = "unlisted"
+	corsNull     corsReason = "null"  // a sandboxed frame, a file, a redirect between sites
+	corsTwice    corsReason = "twice" // no browser does that
+)
+
+func corsReasons() []corsReason { return []corsReason{corsUnlisted, corsNull, corsTwice} }
+
+// corsReasonOf is why the origin in h has no leave; "" where nobody has asked for any: a
+// page of our own origin needs none, and names it all the same when it writes.
+func corsReasonOf(h http.Header) corsReason {
+	switch origins := h.Values(echo.HeaderOrigin); {
+	case len(origins) == 0, h.Get("Sec-Fetch-Site") == "same-origin":
+		return ""
+	case len(origins) > 1:
+		return corsTwice
+	case origins[0] == "null":
+		return corsNull
+	default:
+		return corsUnlisted
 	}
 }
 

@@ -23,6 +23,9 @@ type metrics struct {
 	// csrf: a rise of origin or header after a release is a page that somebody
 	// forgot to list; of cross_site, somebody tries.
 	csrf *prometheus.CounterVec
+	// cors: a rise of unlisted after a release is a page that somebody forgot to list;
+	// what it asked for may have been done, but it could not read the answer.
+	cors *prometheus.CounterVec
 	// proxies: not zero behind a proxy means that trusted_proxies lacks it.
 	proxies prometheus.Counter
 	// timeouts: bodies that did not arrive, answers that were not read. Headers that
@@ -52,6 +55,10 @@ func newMetrics(reg prometheus.Registerer, routes []*echo.Route) (*metrics, erro
 			Name: "till_csrf_rejections_total",
 			Help: "Requests refused because they may have been forged, by what was missing.",
 		}, []string{"reason"}),
+		cors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "till_cors_rejections_total",
+			Help: "Requests, preflights among them, from pages that may not read the answer, by what is wrong with their origin.",
+		}, []string{"reason"}),
 		proxies: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "till_untrusted_proxy_header_total",
 			Help: "Requests with a proxy's header from an address that is no trusted proxy; the header was ignored.",
@@ -64,6 +71,9 @@ func newMetrics(reg prometheus.Registerer, routes []*echo.Route) (*metrics, erro
 	}
 	for _, reason := range csrfReasons() {
 		m.csrf.WithLabelValues(string(reason))
+	}
+	for _, reason := range corsReasons() {
+		m.cors.WithLabelValues(string(reason))
 	}
 	m.timeouts.WithLabelValues("body")
 	m.timeouts.WithLabelValues("write")
@@ -79,7 +89,7 @@ func newMetrics(reg prometheus.Registerer, routes []*echo.Route) (*metrics, erro
 			m.touch(route, method, "2xx", "4xx", "5xx")
 		}
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.panics, m.csrf, m.proxies, m.timeouts} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.panics, m.csrf, m.cors, m.proxies, m.timeouts} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -139,6 +140,33 @@ func TestCORS(t *testing.T) {
 	// A page must be able to read why it was refused.
 	if res := h.send(request{method: "POST", path: "/portal", header: http.Header{"Origin": {appOrigin}}}); res.status != 401 || cors(res)["Allow-Origin"] != appOrigin {
 		t.Errorf("a refusal: %d %v", res.status, cors(res))
+	}
+}
+
+// TestPagesWithoutLeaveAreCounted: X07, X08, X11, X17, by what is wrong with their origin;
+// who has leave, needs none, or names no origin is not.
+func TestPagesWithoutLeaveAreCounted(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, settings{})
+	evil, preflight := "https://evil.example", http.Header{"Access-Control-Request-Method": {"POST"}}
+	for _, header := range []http.Header{
+		{}, {"Origin": {appOrigin}}, {"Origin": {"https://billing.example.com"}, "Sec-Fetch-Site": {"same-origin"}},
+		{"Origin": {evil}}, {"Origin": {evil}, "Sec-Fetch-Site": {"cross-site"}}, {"Origin": {"http://app.example.com"}},
+		{"Origin": {"null"}},
+		{"Origin": {appOrigin, appOrigin}}, {"Origin": {"null", "null"}},
+	} {
+		h.send(request{method: "GET", path: "/healthz", header: header})
+		maps.Copy(header, preflight)
+		h.send(request{method: "OPTIONS", path: "/portal", header: header})
+	}
+	for _, line := range []string{
+		`till_cors_rejections_total{reason="unlisted"} 6`,
+		`till_cors_rejections_total{reason="null"} 2`,
+		`till_cors_rejections_total{reason="twice"} 4`,
+	} {
+		if !strings.Contains(h.scrape(), line+"\n") {
+			t.Errorf("no line %s", line)
+		}
 	}
 }
 
