@@ -154,7 +154,8 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 		return err
 	}
 	s.public = handlers.NewServer(s.dev.mount(surface), s.logger)
-	return nil
+	s.publicListener, err = handlers.LimitConnections(s.public, s.publicListener, cfg.Limits.Connections, reg)
+	return err
 }
 
 // sessionHosts are the hosts that session URLs may have besides Stripe's.

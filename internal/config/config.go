@@ -69,6 +69,8 @@ type Database struct {
 type Limits struct {
 	// Read and not acted upon in this version.
 	OwnerWritesPerMinute, AddressPerMinute int
+	// Connections is the most that the public listener has at a time.
+	Connections int
 	// StripeRPSPerEndpoint is shared evenly by Replicas processes.
 	StripeRPSPerEndpoint, Replicas int
 	// RedisURL may carry a password. It is not acted upon in this version.

@@ -96,6 +96,7 @@ type databaseSection struct {
 type limitsSection struct {
 	OwnerWritesPerMinute int           `yaml:"owner_writes_per_minute" default:"0" help:"writes per owner and minute, 0: off; not acted upon in this version"`
 	AddressPerMinute     int           `yaml:"address_per_minute" default:"0" help:"requests per address and minute, 0: off; not acted upon in this version"`
+	Connections          int           `yaml:"connections" default:"1000" help:"connections at a time, of the public listener; 0: as many as there are files"`
 	StripeRPSPerEndpoint int           `yaml:"stripe_rps_per_endpoint" default:"25" help:"calls to Stripe per endpoint and second, over all replicas; 0: off"`
 	Replicas             int           `yaml:"replicas" default:"1" help:"processes that share stripe_rps_per_endpoint evenly"`
 	RedisURL             secret.Secret `yaml:"redis_url" help:"where replicas share the limits; not acted upon in this version"`

@@ -184,6 +184,7 @@ func TestDescribeListsEverySetting(t *testing.T) {
 		"TILL_DATABASE_URL|database.url|sqlite://till.db|true",
 		"TILL_LIMITS_OWNER_WRITES_PER_MINUTE|limits.owner_writes_per_minute|0|false",
 		"TILL_LIMITS_ADDRESS_PER_MINUTE|limits.address_per_minute|0|false",
+		"TILL_LIMITS_CONNECTIONS|limits.connections|1000|false",
 		"TILL_LIMITS_STRIPE_RPS_PER_ENDPOINT|limits.stripe_rps_per_endpoint|25|false",
 		"TILL_LIMITS_REPLICAS|limits.replicas|1|false",
 		"TILL_LIMITS_REDIS_URL|limits.redis_url||true",

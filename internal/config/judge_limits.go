@@ -6,6 +6,7 @@ func (l *loader) judgeLimits() Limits {
 	in := l.doc.Limits
 	l.atLeast("limits.owner_writes_per_minute", in.OwnerWritesPerMinute, 0)
 	l.atLeast("limits.address_per_minute", in.AddressPerMinute, 0)
+	l.atLeast("limits.connections", in.Connections, 0)
 	l.atLeast("limits.stripe_rps_per_endpoint", in.StripeRPSPerEndpoint, 0)
 	l.atLeast("limits.replicas", in.Replicas, 1)
 	l.warnInactive("limits.owner_writes_per_minute", in.OwnerWritesPerMinute > 0)

@@ -110,7 +110,7 @@ func design() *config.Config {
 		Stripe:   config.Stripe{Key: secret.New(key), APIBase: "https://api.stripe.com", MetadataSubject: "plain"},
 		Audit:    config.Audit{Mode: "async", Retention: 400 * 24 * time.Hour},
 		Database: config.Database{URL: secret.New("sqlite://till.db")},
-		Limits:   config.Limits{OwnerWritesPerMinute: 60, AddressPerMinute: 600, StripeRPSPerEndpoint: 25, Replicas: 1},
+		Limits:   config.Limits{OwnerWritesPerMinute: 60, AddressPerMinute: 600, Connections: 1000, StripeRPSPerEndpoint: 25, Replicas: 1},
 		Plans: []catalog.Plan{{
 			Name: "pro", Mode: "subscription",
 			LineItems: []catalog.LineItem{{

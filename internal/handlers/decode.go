@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -66,7 +67,8 @@ func readBody(r *http.Request) ([]byte, error) {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, problem.New(problem.PayloadTooLarge, err)
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	// Closed is what LimitConnections does to a body that others need the place of.
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
 		return nil, problem.New(problem.RequestTimeout, err)
 	}
 	if err != nil {

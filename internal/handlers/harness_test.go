@@ -71,6 +71,7 @@ type settings struct {
 	readTimeout    time.Duration
 	stripeBase     func(sandboxURL string) string
 	proxies        []netip.Prefix
+	connections    int
 }
 
 func newHouse(t *testing.T, set settings) *house {
@@ -153,6 +154,8 @@ func newHouse(t *testing.T, set settings) *house {
 	if set.readTimeout > 0 {
 		server.Config.ReadTimeout = set.readTimeout
 	}
+	server.Listener, err = handlers.LimitConnections(server.Config, server.Listener, set.connections, h.registry)
+	must(err)
 	server.Start()
 	t.Cleanup(server.Close)
 	h.routes = surface.(interface{ Routes() []*echo.Route }).Routes()

@@ -46,6 +46,7 @@ func hurry(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		res := c.Response()
 		res.Before(func() {
+			connectionOf(c.Request().Context()).waits()
 			// A recorder of a test has no deadlines.
 			_ = http.NewResponseController(res.Writer).SetWriteDeadline(time.Now().Add(readLimit))
 		})

@@ -150,10 +150,15 @@ func TestPagesWithoutLeaveAreCounted(t *testing.T) {
 	h := newHouse(t, settings{})
 	evil, preflight := "https://evil.example", http.Header{"Access-Control-Request-Method": {"POST"}}
 	for _, header := range []http.Header{
-		{}, {"Origin": {appOrigin}}, {"Origin": {"https://billing.example.com"}, "Sec-Fetch-Site": {"same-origin"}},
-		{"Origin": {evil}}, {"Origin": {evil}, "Sec-Fetch-Site": {"cross-site"}}, {"Origin": {"http://app.example.com"}},
+		{},
+		{"Origin": {appOrigin}},
+		{"Origin": {"https://billing.example.com"}, "Sec-Fetch-Site": {"same-origin"}},
+		{"Origin": {evil}},
+		{"Origin": {evil}, "Sec-Fetch-Site": {"cross-site"}},
+		{"Origin": {"http://app.example.com"}},
 		{"Origin": {"null"}},
-		{"Origin": {appOrigin, appOrigin}}, {"Origin": {"null", "null"}},
+		{"Origin": {appOrigin, appOrigin}},
+		{"Origin": {"null", "null"}},
 	} {
 		h.send(request{method: "GET", path: "/healthz", header: header})
 		maps.Copy(header, preflight)
