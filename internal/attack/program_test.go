@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,16 +21,17 @@ import (
 	"testing"
 	"time"
 
+	"till/internal/sandbox"
 	"till/internal/secret/secrettest"
 )
 
 var (
-	binary string
-	build  sync.Once
+	programFile string
+	build       sync.Once
 )
 
-// program is a running `till serve --dev`: the real listeners, limits and handlers,
-// with the sandbox as Stripe.
+// program is a running `till serve`: the real listeners, limits and handlers, with the
+// sandbox as Stripe.
 type program struct {
 	t                   *testing.T
 	base, metrics, logs string
@@ -38,10 +40,90 @@ type program struct {
 
 var announced = regexp.MustCompile(`(?s)Open +(\S+)/\n.*Metrics +(\S+)\n`)
 
+// start is `till serve --dev`.
 func start(t *testing.T) *program {
 	t.Helper()
+	p, out := launch(t, nil, "serve", "--dev")
+	p.await(func() bool {
+		m := announced.FindStringSubmatch(out.String())
+		if m != nil {
+			p.base, p.metrics = m[1], m[2]
+		}
+		return m != nil
+	})
+	return p
+}
+
+const settings = `public_url: https://billing.example.com
+auth:
+  issuers:
+    - {issuer: %[1]q, audience: [till], jwks_url: "%[1]s/keys"}
+limits: {stripe_rps_per_endpoint: 0}
+plans:
+  pro:
+    mode: subscription
+    line_items: [{price: {lookup_key: pro_monthly}}]
+redirects: {allow: ["https://app.example.com"], default: "https://app.example.com/"}
+`
+
+// startAlone is `till serve` as in production: the issuer and a Stripe that takes 20 ms
+// for everything are others'.
+func startAlone(t *testing.T) (*program, *issuer) {
+	t.Helper()
+	idp := newIssuer(t)
+	stripe, err := sandbox.New(sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner := stripe.Handler()
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(20 * time.Millisecond)
+		inner.ServeHTTP(w, r)
+	}))
+	t.Cleanup(upstream.Close)
+	return startWith(t, fmt.Sprintf(settings, idp.url), "STRIPE_SECRET_KEY=sk_test_sandbox", "STRIPE_API_BASE="+upstream.URL), idp
+}
+
+var serving = regexp.MustCompile(`"msg":"serving","version":"[^"]*","addr":"([^"]+)","ops_addr":"([^"]+)"`)
+
+// startWith is `till serve` with a configuration, and what it needs in the environment.
+func startWith(t *testing.T, config string, env ...string) *program {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "till.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env = append(env, "TILL_DATABASE_URL=sqlite://"+filepath.Join(dir, "till.db"))
+	p, _ := launch(t, env, "serve", "--config", file, "--drain-pause", "0s")
+	p.await(func() bool {
+		m := serving.FindStringSubmatch(p.log())
+		if m == nil {
+			return false
+		}
+		p.base, p.metrics = "http://"+m[1], "http://"+m[2]+"/metrics"
+		status, _, err := p.call("GET", "/readyz", "", "")
+		return err == nil && status == http.StatusOK
+	})
+	return p
+}
+
+// await waits until the program has got that far.
+func (p *program) await(there func() bool) {
+	p.t.Helper()
+	for range 600 {
+		if there() {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	p.t.Fatalf("the program has not started:\n%s", p.log())
+}
+
+func launch(t *testing.T, env []string, args ...string) (*program, *said) {
+	t.Helper()
 	build.Do(func() {
-		cmd := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", binary, "till/cmd/api")
+		cmd := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", programFile, "till/cmd/api")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
@@ -60,8 +142,8 @@ func start(t *testing.T) *program {
 	})
 	out := &said{}
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, binary, "serve", "--dev")
-	cmd.Env = []string{"TILL_ADDR=127.0.0.1:0", "TILL_OPS_ADDR=127.0.0.1:0", "HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir()}
+	cmd := exec.CommandContext(ctx, programFile, args...)
+	cmd.Env = append(env, "TILL_ADDR=127.0.0.1:0", "TILL_OPS_ADDR=127.0.0.1:0", "HOME="+t.TempDir(), "TMPDIR="+t.TempDir())
 	cmd.Stdout, cmd.Stderr = out, logs
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 40 * time.Second
@@ -75,15 +157,7 @@ func start(t *testing.T) *program {
 		}
 	})
 	p.pid = cmd.Process.Pid
-	for range 600 {
-		if m := announced.FindStringSubmatch(out.String()); m != nil {
-			p.base, p.metrics = m[1], m[2]
-			return p
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatalf("the program has not started:\n%s\n%s", out.String(), p.log())
-	return nil
+	return p, out
 }
 
 // address is host:port.
