@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -66,9 +68,12 @@ plans:
 redirects: {allow: ["https://app.example.com"], default: "https://app.example.com/"}
 `
 
-// startAlone is `till serve` as in production: the issuer and a Stripe that takes 20 ms
-// for everything are others'.
-func startAlone(t *testing.T) (*program, *issuer) {
+// stripeTakes is how long Stripe takes for everything, besides what it does.
+const stripeTakes = 20 * time.Millisecond
+
+// startAlone is `till serve` as in production: the issuer and Stripe, which takes so
+// long for everything, are others'. Stripe's part of the last call goes to spent.
+func startAlone(t *testing.T, takes time.Duration, spent *atomic.Int64) (*program, *issuer) {
 	t.Helper()
 	idp := newIssuer(t)
 	stripe, err := sandbox.New(sandbox.Options{})
@@ -77,8 +82,15 @@ func startAlone(t *testing.T) (*program, *issuer) {
 	}
 	inner := stripe.Handler()
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(20 * time.Millisecond)
-		inner.ServeHTTP(w, r)
+		from := time.Now()
+		time.Sleep(takes)
+		// Put together first, so that only the writing of it is not Stripe's part.
+		said := httptest.NewRecorder()
+		inner.ServeHTTP(said, r)
+		maps.Copy(w.Header(), said.Header())
+		w.WriteHeader(said.Code)
+		spent.Store(int64(time.Since(from)))
+		_, _ = w.Write(said.Body.Bytes())
 	}))
 	t.Cleanup(upstream.Close)
 	return startWith(t, fmt.Sprintf(settings, idp.url), "STRIPE_SECRET_KEY=sk_test_sandbox", "STRIPE_API_BASE="+upstream.URL), idp

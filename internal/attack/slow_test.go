@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -74,7 +75,7 @@ func TestSlowConnections(t *testing.T) {
 // siege opens connections in equal parts for each phase, from so many addresses.
 func siege(t *testing.T, connections, addresses int, phases []string) {
 	t.Helper()
-	p, idp := startAlone(t)
+	p, idp := startAlone(t, stripeTakes, &atomic.Int64{})
 	alice := idp.mint("alice")
 	id := p.member("POST", "/checkout", alice, `{"plan":"pro"}`, "id", 201)
 	stretch := busy()

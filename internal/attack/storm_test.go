@@ -29,7 +29,7 @@ import (
 // way, beside honest callers whose Stripe takes 20 ms, and, in the full form, while the
 // issuer changes its keys.
 func TestBadTokens(t *testing.T) {
-	p, idp := startAlone(t)
+	p, idp := startAlone(t, stripeTakes, &atomic.Int64{})
 	token := idp.mint("alice")
 	id := p.member("POST", "/checkout", token, `{"plan":"pro"}`, "id", 201)
 

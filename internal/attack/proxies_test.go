@@ -3,6 +3,7 @@
 package attack
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -20,21 +21,31 @@ import (
 	"time"
 )
 
-// TestNothingIsSmuggledPastNginx sends every line of testdata/smuggle.txt through a
-// real nginx that keeps its connections to the program, with honest callers on the same
-// connections. A request is smuggled when the program has seen it and nginx has not
-// answered it, or when anybody gets somebody else's answer.
+// TestNothingIsSmuggledPastNginx and TestNothingIsSmuggledPastHAProxy send every line of
+// testdata/smuggle.txt through a real proxy that keeps its connections to the program,
+// with honest callers on the same connections. A request is smuggled when the program has
+// seen it and the proxy has not answered it, or when anybody gets somebody else's answer.
 func TestNothingIsSmuggledPastNginx(t *testing.T) {
-	name := os.Getenv("TILL_NGINX")
-	if name == "" {
-		name = "nginx"
-	}
-	nginx, err := exec.LookPath(name)
+	smuggle(t, "nginx", "TILL_NGINX", nginxConfiguration, func(dir, file string) []string {
+		return []string{"-p", dir, "-e", dir + "/error.log", "-c", file}
+	})
+}
+
+func TestNothingIsSmuggledPastHAProxy(t *testing.T) {
+	smuggle(t, "haproxy", "TILL_HAPROXY", haproxyConfiguration, func(_, file string) []string {
+		return []string{"-db", "-f", file}
+	})
+}
+
+// smuggle tries a proxy, found by its name or where variable says.
+func smuggle(t *testing.T, name, variable, configuration string, args func(dir, file string) []string) {
+	t.Helper()
+	path, err := exec.LookPath(cmp.Or(os.Getenv(variable), name))
 	if err != nil {
-		leftOut(t, "smuggling past nginx", "nginx is not installed")
+		leftOut(t, "smuggling past "+name, name+" is not installed")
 	}
 	p := start(t)
-	front := proxy(t, nginx, p.address())
+	front := proxy(t, path, p.address(), configuration, args)
 	alice := p.token("alice")
 	all := smuggles(t)
 	stop := make(chan struct{})
@@ -45,7 +56,8 @@ func TestNothingIsSmuggledPastNginx(t *testing.T) {
 	for i, bytes := range all {
 		id := "smuggled-" + strconv.Itoa(i)
 		bytes = strings.NewReplacer("{smuggled}", id, "{token}", alice).Replace(bytes)
-		if strings.Contains(exchange(t, front, bytes), "X-Request-Id: "+id) {
+		// haproxy writes names in lower case.
+		if strings.Contains(strings.ToLower(exchange(t, front, bytes)), "x-request-id: "+id) {
 			answered[id] = true
 		}
 	}
@@ -62,7 +74,7 @@ func TestNothingIsSmuggledPastNginx(t *testing.T) {
 			t.Errorf("%s reached the program %d times, answered: %v", id, times, answered[id])
 		}
 	}
-	report(t, fmt.Sprintf("%d requests through nginx that can be read in two ways", len(all)), "0 smuggled, 0 answers mixed up",
+	report(t, fmt.Sprintf("%d requests through %s that can be read in two ways", len(all), name), "0 smuggled, 0 answers mixed up",
 		fmt.Sprintf("%d smuggled, %d of %d mixed up", smuggled, mixed, honest), smuggled == 0 && mixed == 0 && honest > 0)
 }
 
@@ -135,17 +147,8 @@ func bystander(t *testing.T, address string, stop chan struct{}) (mixed, honest 
 	}
 }
 
-// proxy starts nginx in front of address and returns its own.
-func proxy(t *testing.T, nginx, address string) string {
-	t.Helper()
-	dir := t.TempDir()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	front := free.Addr().String()
-	_ = free.Close()
-	conf := fmt.Sprintf(`
+// The configurations take a folder, the program's address and the proxy's own.
+const nginxConfiguration = `
 daemon off; worker_processes 1; pid %[1]s/pid; error_log %[1]s/error.log;
 events { worker_connections 256; }
 http {
@@ -159,13 +162,45 @@ http {
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     }
   }
-}`, dir, address, front)
-	file := filepath.Join(dir, "nginx.conf")
+}`
+
+// As haproxy is by itself, but for connections that everybody's requests share.
+const haproxyConfiguration = `
+# %[1]s
+global
+  maxconn 256
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 10s
+  timeout server 20s
+  option http-keep-alive
+  option forwardfor
+  http-reuse always
+frontend front
+  bind %[3]s
+  default_backend till
+backend till
+  server till %[2]s pool-max-conn 2
+`
+
+// proxy starts one in front of address and returns its own.
+func proxy(t *testing.T, path, address, configuration string, args func(dir, file string) []string) string {
+	t.Helper()
+	dir := t.TempDir()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	front := free.Addr().String()
+	_ = free.Close()
+	conf := fmt.Sprintf(configuration, dir, address, front)
+	file := filepath.Join(dir, "proxy.conf")
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, nginx, "-p", dir, "-e", dir+"/error.log", "-c", file)
+	cmd := exec.CommandContext(ctx, path, args(dir, file)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	if err := cmd.Start(); err != nil {
@@ -183,6 +218,6 @@ http {
 		time.Sleep(50 * time.Millisecond)
 	}
 	text, _ := os.ReadFile(dir + "/error.log")
-	t.Fatalf("nginx has not started: %s", text)
+	t.Fatalf("%s has not started: %s", path, text)
 	return ""
 }
