@@ -252,6 +252,16 @@ func (p *program) token(subject string) string {
 // series counts what a scrape returns.
 func (p *program) series() (n int) {
 	p.t.Helper()
+	for line := range bytes.Lines(p.scrape()) {
+		if line[0] != '#' {
+			n++
+		}
+	}
+	return n
+}
+
+func (p *program) scrape() []byte {
+	p.t.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, p.metrics, nil)
 	if err != nil {
 		p.t.Fatal(err)
@@ -265,12 +275,7 @@ func (p *program) series() (n int) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	for line := range bytes.Lines(text) {
-		if line[0] != '#' {
-			n++
-		}
-	}
-	return n
+	return text
 }
 
 // said is a buffer that may be read while it is written.
