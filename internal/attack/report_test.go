@@ -34,6 +34,18 @@ func report(t *testing.T, what, asked, seen string, kept bool) {
 	table = append(table, [4]string{what, asked, seen, verdict})
 }
 
+// reportTimed is report for what a machine cannot keep that has no room left for it: where
+// everything takes more than twice as long as alone, what is not kept says nothing.
+func reportTimed(t *testing.T, stretch float64, what, asked, seen string, kept bool) {
+	t.Helper()
+	const room = 2
+	if kept || stretch <= room {
+		report(t, what, asked, seen, kept)
+		return
+	}
+	table = append(table, [4]string{what, asked, seen, "not judged: the machine is busy"})
+}
+
 // leftOut notes what could not be tried; CI may not go without.
 func leftOut(t *testing.T, what, why string) {
 	t.Helper()
