@@ -115,7 +115,7 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	}
 	subjects := customers.SubjectForm(cfg.Stripe.MetadataSubject)
 	s.customers, err = customers.New(s.store, s.stripe, reg, customers.Options{
-		SubjectForm: subjects, Version: s.stripe.Version(), Logger: s.logger,
+		SubjectForm: subjects, Version: s.stripe.CustomerVersion(), Logger: s.logger,
 	})
 	if err != nil {
 		return err

@@ -105,7 +105,7 @@ func newHouse(t *testing.T, set settings) *house {
 	})
 	must(err)
 	plans := catalog.New(testPlans(), []catalog.Portal{{Name: "default"}, {Name: "customers-only", MissingCustomer: catalog.Refuse}})
-	mapping, err := customers.New(db, client, h.registry, customers.Options{Version: client.Version()})
+	mapping, err := customers.New(db, client, h.registry, customers.Options{Version: client.CustomerVersion()})
 	must(err)
 	gate := billing.NewGate(billing.GateOptions{
 		Stripe: client, Accounts: db, Catalog: plans, Fingerprint: "test", Logger: logger,

@@ -44,6 +44,8 @@ type Options struct {
 	BaseURL string
 	// Version is the Stripe-Version; the one stripe-go was made for by default.
 	Version string
+	// Versions are the Stripe-Versions of single operations, by the names of Operations.
+	Versions map[string]string
 	// URLHosts are the hosts (with port, if any) that session URLs may have
 	// besides Stripe's own and, when BaseURL is not Stripe's, its host.
 	URLHosts []string
@@ -93,6 +95,9 @@ func New(o Options) (*Client, error) {
 	}
 	if o.Clock == nil {
 		o.Clock = systemClock()
+	}
+	if err := checkVersions(o.Versions); err != nil {
+		return nil, err
 	}
 	base, err := url.Parse(o.BaseURL)
 	if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") {
@@ -153,7 +158,7 @@ type call struct {
 	form   *form.Values
 	// key is the idempotency key; empty for reads, and only for them.
 	key string
-	// version overrides the Stripe-Version.
+	// version overrides the operation's Stripe-Version.
 	version string
 	// personal says that Stripe may quote what must not be in a log.
 	personal bool
@@ -245,7 +250,7 @@ func (c *Client) try(ctx context.Context, k call, v stripe.LastResponseSetter, c
 	params := &stripe.Params{Context: ctx}
 	// An empty key sends none: stripe-go would make one up for a write.
 	params.SetIdempotencyKey(k.key)
-	params.Headers = http.Header{"Stripe-Version": {cmp.Or(k.version, c.o.Version)}}
+	params.Headers = http.Header{"Stripe-Version": {cmp.Or(k.version, c.version(k.op))}}
 	failure = classify(k, seen, c.backend.CallRaw(k.method, k.path, c.o.Key.Reveal(), k.form, params, v))
 	if failure != nil {
 		return failure
@@ -256,6 +261,3 @@ func (c *Client) try(ctx context.Context, k call, v stripe.LastResponseSetter, c
 	}
 	return nil
 }
-
-// Version is the Stripe-Version of calls that name none.
-func (c *Client) Version() string { return c.o.Version }

@@ -45,7 +45,7 @@ func (c *Client) spelled(params catalog.Params) catalog.Params {
 		return params
 	}
 	spelling := map[string]string{"hosted_page": "hosted", "embedded_page": "embedded"}
-	if c.o.Version >= renamedUIModes {
+	if c.version(opCheckoutCreate) >= renamedUIModes {
 		spelling = map[string]string{"hosted": "hosted_page", "embedded": "embedded_page"}
 	}
 	if other, ok := spelling[mode]; ok {
