@@ -65,6 +65,9 @@ func (c *call) subscriptionFlow(p params, kind, at, customer string) (object, er
 	if sub.status() == "canceled" {
 		return nil, invalid("", join(at, "subscription"), "This subscription is already canceled.")
 	}
+	if kind != "subscription_cancel" && len(subscriptionItems(sub)) > 1 {
+		return nil, invalid("", join(at, "subscription"), "This subscription has several items and cannot be updated in the portal.")
+	}
 	shown := object{"subscription": sub.id}
 	switch kind {
 	case "subscription_cancel":
