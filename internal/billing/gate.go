@@ -35,6 +35,10 @@ type GateOptions struct {
 type Gate struct {
 	o       GateOptions
 	account atomic.Pointer[customers.Account]
+	// said are the findings that were last reported, and noted that the key may not
+	// read portal configurations; both are Run's own.
+	said  []catalog.Finding
+	noted bool
 }
 
 // NewGate returns a shut gate.
@@ -182,6 +186,7 @@ func (g *Gate) ask(ctx context.Context) ([]catalog.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	findings = append(findings, g.checkPortals(ctx)...)
 	account := customers.Account{ID: id, Livemode: g.o.Livemode}
 	if moved, err := g.moved(ctx, account); moved != nil || err != nil {
 		return moved, err
@@ -221,11 +226,17 @@ func wrong(findings []catalog.Finding) bool {
 
 // report says what Stripe has against the configuration since the start. Plans
 // whose price has gone are refused as plan_unavailable; the others are sold on.
+// Warnings are not said again for as long as they hold.
 func (g *Gate) report(ctx context.Context, findings []catalog.Finding) {
+	said := g.said
+	g.said = findings
 	for _, f := range findings {
 		level := slog.LevelError
 		if f.Warning {
 			level = slog.LevelWarn
+		}
+		if f.Warning && slices.Contains(said, f) {
+			continue
 		}
 		g.o.Logger.Log(ctx, level, "stripe contradicts the configuration", "at", f.Path, "finding", f.Text)
 	}

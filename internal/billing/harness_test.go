@@ -43,6 +43,8 @@ type fakeStripe struct {
 	told      []customers.Profile
 	toldTo    []string // whom, beside told
 	tellErr   error    // of every profile
+
+	portal portalStripe
 }
 
 // stripeError is what stripeclient's error is to this package.

@@ -10,28 +10,55 @@ import (
 	"till/internal/problem"
 )
 
+// portalAsk is what a caller asked for, after it was judged.
+type portalAsk struct {
+	portal catalog.Portal
+	policy policy
+	// set are Stripe parameters that replace the template's.
+	set  catalog.Params
+	flow flowAsk
+}
+
 // OpenPortal opens a Billing Portal session for the caller.
 func (s *Service) OpenPortal(ctx context.Context, c Caller, req PortalRequest) (PortalSession, error) {
-	params, policy, err := s.judgePortal(req)
+	ask, err := s.judgePortal(req)
 	if err != nil {
 		return PortalSession{}, err
 	}
-	session, err := withCustomer(ctx, s, c, policy, func(customer customers.Customer) (PortalSession, error) {
-		params["customer"] = customer.ID
+	session, err := withCustomer(ctx, s, c, ask.policy, func(customer customers.Customer) (PortalSession, error) {
+		flow, err := s.flowData(ctx, customer, ask.flow)
+		if err != nil {
+			return PortalSession{}, err
+		}
 		// A fresh key for each visit: Stripe would replay an earlier URL for a day,
 		// and a portal URL is only good for minutes.
 		return s.o.Stripe.CreatePortalSession(ctx, NewSession{
-			IdempotencyKey: rand.Text(), Params: params, Customer: customer.ID, Livemode: c.owner.Livemode,
+			IdempotencyKey: rand.Text(), Params: portalParams(customer, ask, flow),
+			Customer: customer.ID, Livemode: c.owner.Livemode,
 		})
 	})
 	if err != nil {
-		return PortalSession{}, err
+		return PortalSession{}, s.explainPortal(ctx, err, ask)
 	}
 	s.metrics.sessions.WithLabelValues("portal", "none").Inc()
 	return session, nil
 }
 
-func (s *Service) judgePortal(req PortalRequest) (catalog.Params, policy, error) {
+// portalParams fills the portal's template, which is never written to.
+func portalParams(customer customers.Customer, ask portalAsk, flow catalog.Params) catalog.Params {
+	p := maps.Clone(ask.portal.Params)
+	if p == nil {
+		p = catalog.Params{}
+	}
+	maps.Copy(p, ask.set)
+	p["customer"] = customer.ID
+	if flow != nil {
+		p["flow_data"] = flow
+	}
+	return p
+}
+
+func (s *Service) judgePortal(req PortalRequest) (portalAsk, error) {
 	var v verdict
 	name := "default"
 	if req.Portal != nil {
@@ -41,19 +68,19 @@ func (s *Service) judgePortal(req PortalRequest) (catalog.Params, policy, error)
 	if !ok {
 		v.refuse(problem.CatalogNotAllowed, "/portal", "is not a portal of this service")
 	}
-	if req.Flow != nil {
-		v.refuse(problem.CatalogNotAllowed, "/flow", "is not accepted by this portal")
-	}
-	params := maps.Clone(portal.Params)
-	if params == nil {
-		params = catalog.Params{}
-	}
+	ask := portalAsk{portal: portal, set: catalog.Params{}}
+	ask.flow = s.judgeFlow(&v, portal, req.Flow)
 	judgeLocale(&v, req.Locale, catalog.IsPortalLocale)
 	if req.Locale != nil {
-		params["locale"] = *req.Locale
+		ask.set["locale"] = *req.Locale
 	}
-	s.judgeURL(&v, "return_url", req.ReturnURL, portal.Params, params)
-	return params, policy{
-		refuseMissing: portal.MissingCustomer == catalog.Refuse, refuseDeleted: portal.DeletedCustomer == catalog.Refuse,
-	}, v.err()
+	s.judgeURL(&v, "return_url", req.ReturnURL, portal.Params, ask.set)
+	// Who has no customer, or one that is gone, has no subscription either, and a new
+	// customer would not have it.
+	none := ask.flow.needsSubscription()
+	ask.policy = policy{
+		refuseMissing: none || portal.MissingCustomer == catalog.Refuse,
+		refuseDeleted: none || portal.DeletedCustomer == catalog.Refuse,
+	}
+	return ask, v.err()
 }

@@ -66,10 +66,9 @@ func (p Portal) Check() []Finding {
 			f.add(policy.name, "must be %s or %s", policy.other, Refuse)
 		}
 	}
-	known := []string{"payment_method_update", "subscription_cancel", "subscription_update", "subscription_update_confirm"}
 	for i, flow := range p.Flows {
-		if !slices.Contains(known, flow) {
-			f.add(fmt.Sprintf("flows.%d", i), "unknown flow %q%s", flow, didYouMean(Nearest(flow, known)))
+		if !slices.Contains(flows, flow) {
+			f.add(fmt.Sprintf("flows.%d", i), "unknown flow %q%s", flow, didYouMean(Nearest(flow, flows)))
 		}
 	}
 	return f

@@ -38,7 +38,7 @@ func TestDevHasItsOwnConfiguration(t *testing.T) {
 			},
 			{Name: "tshirt", Mode: "payment", LineItems: item("tshirt", 10), Accepts: accepts},
 		},
-		Portals:   []catalog.Portal{{Name: "default"}},
+		Portals:   []catalog.Portal{{Name: "default", Flows: catalog.Flows(), Coupons: []string{"welcome10"}}},
 		Redirects: redirect.Options{AllowLoopback: true},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(got.Stripe.Key)); diff != "" {

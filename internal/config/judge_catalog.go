@@ -32,9 +32,6 @@ func (l *loader) judgePortals() []catalog.Portal {
 			MissingCustomer: body.MissingCustomer, DeletedCustomer: body.DeletedCustomer,
 		}
 		l.judgeTemplate("portals."+name, name, portal.Check())
-		if len(body.Flows) > 0 {
-			l.warn("portals."+name+".flows", "deep-link flows are not available in this version")
-		}
 		all = append(all, portal)
 	}
 	return all

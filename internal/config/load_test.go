@@ -96,7 +96,6 @@ func TestTheDesign(t *testing.T) {
 	}
 	wantKeys := []string{
 		"limits.owner_writes_per_minute", "limits.address_per_minute",
-		"portals.default.flows",
 	}
 	if diff := cmp.Diff(wantKeys, keys); diff != "" {
 		t.Error(diff)

@@ -104,7 +104,7 @@ func newHouse(t *testing.T, set settings) *house {
 		Apps: map[string]string{"ios": "myapp://billing"}, PublicURL: publicURL,
 	})
 	must(err)
-	plans := catalog.New(testPlans(), []catalog.Portal{{Name: "default"}, {Name: "customers-only", MissingCustomer: catalog.Refuse}})
+	plans := catalog.New(testPlans(), testPortals())
 	mapping, err := customers.New(db, client, h.registry, customers.Options{Version: client.CustomerVersion()})
 	must(err)
 	gate := billing.NewGate(billing.GateOptions{

@@ -23,11 +23,17 @@ const (
 	opCheckoutCreate operation = "checkout.sessions.create"
 	opCheckoutGet    operation = "checkout.sessions.retrieve"
 	opPortalCreate   operation = "billing_portal.sessions.create"
+
+	opSubscriptionGet   operation = "subscriptions.retrieve"
+	opSubscriptionList  operation = "subscriptions.list"
+	opConfigurationGet  operation = "billing_portal.configurations.retrieve"
+	opConfigurationList operation = "billing_portal.configurations.list"
 )
 
 var operations = []operation{
 	opAccount, opClock, opCustomerCreate, opCustomerGet, opCustomerUpdate, opCustomerList,
 	opPriceRetrieve, opPriceList, opPromotionList, opCheckoutCreate, opCheckoutGet, opPortalCreate,
+	opSubscriptionGet, opSubscriptionList, opConfigurationGet, opConfigurationList,
 }
 
 type metrics struct {

@@ -113,7 +113,14 @@ func (c *Client) CreatePortalSession(ctx context.Context, s billing.NewSession) 
 		if string(a.Customer) != s.Customer {
 			return errCustomer
 		}
+		if err := checkFlow(a.Flow, s.Params); err != nil {
+			return err
+		}
 		return c.hosts.check(a.URL)
 	})
+	if _, asked := s.Params["flow_data"]; !asked {
+		// Nobody asked for one, so nothing of one is passed on.
+		a.body.Flow = nil
+	}
 	return a.body, err
 }

@@ -385,6 +385,19 @@ var operations = []struct {
 	{"promotion code", func(ctx context.Context, c *client) (any, error) {
 		return c.PromotionCodeID(ctx, "spring")
 	}, listOf(promotionObject), "", false},
+	{"flow's subscription", func(ctx context.Context, c *client) (any, error) {
+		return c.FlowTarget(ctx, "sub_1")
+	}, subscriptionObject, billing.FlowTarget{}, false},
+	{"flow's subscriptions", func(ctx context.Context, c *client) (any, error) {
+		all, _, err := c.FlowTargetsOf(ctx, alice)
+		return all, err
+	}, listOf(subscriptionObject), []billing.FlowTarget(nil), false},
+	{"portal configuration", func(ctx context.Context, c *client) (any, error) {
+		return c.PortalConfiguration(ctx, "bpc_1")
+	}, configurationObject, billing.PortalConfiguration{}, false},
+	{"default portal configuration", func(ctx context.Context, c *client) (any, error) {
+		return c.PortalConfiguration(ctx, "")
+	}, listOf(configurationObject), billing.PortalConfiguration{}, false},
 }
 
 // wantSilence walks the whole chain of err and looks for what must not be printed.
