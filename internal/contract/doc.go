@@ -30,8 +30,7 @@
 // Tests in verdict_test.go send what is wrong on purpose, so that no judge can be blind.
 //
 // What this cannot see: whether Stripe itself agrees with its specification, rules
-// between parameters (the documents have none), and what depends on state. A promotion
-// code is looked up but never redeemed, since stripe-mock's only one is not active, and
-// embedded pages are opened under 2023-10-16 only, since the catalogue has no word yet
-// for embedded_page.
+// between parameters (the documents have none), and what depends on state. Embedded
+// pages are opened under 2023-10-16 only, since the catalogue has no word yet for
+// embedded_page.
 package contract
