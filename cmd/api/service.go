@@ -99,7 +99,7 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 		return err
 	}
 	if s.stripe, err = stripeclient.New(stripeclient.Options{
-		Key: cfg.Stripe.Key, BaseURL: cfg.Stripe.APIBase, Version: cfg.Stripe.Version,
+		Key: cfg.Stripe.Key, BaseURL: cfg.Stripe.APIBase, Version: cfg.Stripe.Version, Versions: cfg.Stripe.Versions, Connected: cfg.Stripe.Connected,
 		URLHosts: s.sessionHosts(), RatePerEndpoint: ratePerReplica(cfg.Limits), Metrics: reg,
 	}); err != nil {
 		return err
@@ -122,8 +122,8 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	}
 	plans := catalog.New(cfg.Plans, cfg.Portals)
 	s.gate = billing.NewGate(billing.GateOptions{
-		Stripe: s.stripe, Accounts: s.store, Catalog: plans, Account: cfg.Stripe.Account,
-		Livemode: s.stripe.Livemode(), Fingerprint: stripeclient.Fingerprint(cfg.Stripe.Key), Logger: s.logger,
+		Stripe: s.stripe, Accounts: s.store, Catalog: plans, Account: cfg.Stripe.WorkedFor(),
+		Livemode: s.stripe.Livemode(), Fingerprint: stripeclient.Fingerprint(cfg.Stripe.Key, cfg.Stripe.Connected), Logger: s.logger,
 	})
 	useCases, err := billing.New(billing.Options{
 		Gate: s.gate, Catalog: plans, Customers: s.customers, Redirects: redirects,

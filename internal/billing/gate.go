@@ -19,8 +19,8 @@ type GateOptions struct {
 	Stripe   Stripe
 	Accounts Accounts
 	Catalog  *catalog.Catalog
-	// Account is the configured account id; "" asks Stripe for it. It is required
-	// when the key may not read the account.
+	// Account is the configured account id, that of the connected account if there is
+	// one; "" asks Stripe for it. It is required when the key may not read the account.
 	Account  string
 	Livemode bool
 	// Fingerprint stands for the key, so that a database can know it again.
@@ -77,6 +77,8 @@ func (g *Gate) Confirm(ctx context.Context) error {
 	}
 	id, err := g.o.Stripe.AccountID(ctx)
 	switch {
+	case isAccountRefused(err):
+		return err
 	case isPermissionDenied(err), err == nil && id == known.ID:
 		return nil
 	case err != nil:
@@ -146,6 +148,8 @@ func AccountOf(ctx context.Context, stripe AccountSource, configured string) (st
 	switch {
 	case isKeyRefused(err):
 		return "", contradiction("STRIPE_SECRET_KEY", "Stripe does not accept this key")
+	case isAccountRefused(err):
+		return "", contradiction("stripe.connected_account", "the key has no access to %s, or there is no such account", configured)
 	case isPermissionDenied(err) && configured != "":
 		return configured, nil
 	case isPermissionDenied(err):

@@ -78,6 +78,18 @@ func isKeyRefused(err error) bool {
 	return ok && e.KeyRefused()
 }
 
+// AccountError is implemented by errors that say the key has no access to the account
+// that a call was made for.
+type AccountError interface {
+	error
+	AccountRefused() bool
+}
+
+func isAccountRefused(err error) bool {
+	e, ok := errors.AsType[AccountError](err)
+	return ok && e.AccountRefused()
+}
+
 // Accounts remembers which account a key belongs to, without the key.
 type Accounts interface {
 	SeenAccount(ctx context.Context, fingerprint string) (customers.Account, bool, error)

@@ -27,6 +27,7 @@ import (
 	"github.com/stripe/stripe-go/v76/form"
 	"golang.org/x/time/rate"
 
+	"till/internal/catalog"
 	"till/internal/problem"
 	"till/internal/secret"
 )
@@ -46,6 +47,8 @@ type Options struct {
 	Version string
 	// Versions are the Stripe-Versions of single operations, by the names of Operations.
 	Versions map[string]string
+	// Connected is the connected account that every call is made for; "" is the key's own.
+	Connected string
 	// URLHosts are the hosts (with port, if any) that session URLs may have
 	// besides Stripe's own and, when BaseURL is not Stripe's, its host.
 	URLHosts []string
@@ -96,6 +99,9 @@ func New(o Options) (*Client, error) {
 	if o.Clock == nil {
 		o.Clock = systemClock()
 	}
+	if o.Connected != "" && !catalog.ValidID(o.Connected) {
+		return nil, errors.New("the connected account is not an id")
+	}
 	if err := checkVersions(o.Versions); err != nil {
 		return nil, err
 	}
@@ -122,7 +128,7 @@ func New(o Options) (*Client, error) {
 	c.backend = stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
 		URL: stripe.String(o.BaseURL),
 		HTTPClient: &http.Client{
-			Transport:     &tripper{next: pool, clock: c.clock},
+			Transport:     &tripper{next: pool, clock: c.clock, account: o.Connected},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		MaxNetworkRetries: stripe.Int64(0),
@@ -144,9 +150,14 @@ func Livemode(key secret.Secret) bool {
 	return strings.HasPrefix(k, "sk_live_") || strings.HasPrefix(k, "rk_live_")
 }
 
-// Fingerprint stands for the key where the key itself must not be.
-func Fingerprint(key secret.Secret) string {
-	sum := sha256.Sum256([]byte("till-key-v1\x00" + key.Reveal()))
+// Fingerprint stands for the key, and the account that it is used for if that is a
+// connected one, where the key itself must not be.
+func Fingerprint(key secret.Secret, connected string) string {
+	text := "till-key-v1\x00" + key.Reveal()
+	if connected != "" {
+		text += "\x00" + connected
+	}
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:16])
 }
 

@@ -431,9 +431,19 @@ func TestKey(t *testing.T) {
 			t.Errorf("%q is live: %v, want %v", key, got, live)
 		}
 	}
-	a, b := stripeclient.Fingerprint(secret.New("sk_test_1")), stripeclient.Fingerprint(secret.New("sk_test_2"))
-	if a == b || len(a) != 32 || strings.Contains(a, "sk_") {
-		t.Errorf("fingerprints are %q and %q", a, b)
+	seen := map[string]bool{}
+	for _, of := range [][2]string{
+		{"sk_test_1", ""}, {"sk_test_2", ""}, {"sk_test_1", "acct_1"}, {"sk_test_1", "acct_2"}, {"sk_test_1acct_1", ""},
+	} {
+		got := stripeclient.Fingerprint(secret.New(of[0]), of[1])
+		if seen[got] || len(got) != 32 || strings.Contains(got, "sk_") || strings.Contains(got, "acct_") {
+			t.Errorf("%v: the fingerprint is %q", of, got)
+		}
+		seen[got] = true
+	}
+	// Databases know keys by it.
+	if got := stripeclient.Fingerprint(secret.New("sk_test_1"), ""); got != "15f32aff2cab602f53aea96641c04afb" {
+		t.Errorf("got %q: databases would not know their keys again", got)
 	}
 }
 
