@@ -506,3 +506,28 @@ func TestAPortalWithoutSettings(t *testing.T) {
 	s.control("POST", "/sandbox/v1/reset", "")
 	s.must("/v1/billing_portal/sessions", "customer="+s.customer())
 }
+
+// An account in the place of a customer has subscriptions of its own.
+func TestSubscriptionsOfACustomerAccount(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	own := s.control("POST", "/sandbox/v1/customer_accounts", `{}`).str("id")
+	other := s.control("POST", "/sandbox/v1/customer_accounts", `{}`).str("id")
+	sub := s.complete(s.session(with(subscribing, "customer_account="+own)...).str("id")).str("subscription")
+	if got := s.get("/v1/subscriptions/" + sub).str("customer_account"); got != own {
+		t.Errorf("the subscription is of %q", got)
+	}
+	for account, want := range map[string]int{own: 1, other: 0} {
+		if got := s.get("/v1/subscriptions", "customer_account="+account).at("data").([]any); len(got) != want {
+			t.Errorf("%s has %v", account, got)
+		}
+	}
+	at := "flow_data[subscription_cancel][subscription]"
+	s.must("/v1/billing_portal/sessions", "customer_account="+own, "flow_data[type]=subscription_cancel", at+"="+sub)
+	for _, whose := range []string{"customer_account=" + other, "customer=" + s.customer()} {
+		wantError(t, s.post("/v1/billing_portal/sessions", whose, "flow_data[type]=subscription_cancel", at+"="+sub), 400, "resource_missing", at)
+	}
+	for _, name := range []string{"customer", "customer_account"} {
+		wantError(t, s.call("GET", "/v1/subscriptions", []string{name + "=acct_nobody"}), 400, "resource_missing", name)
+	}
+}

@@ -59,7 +59,7 @@ func (c *call) subscriptionFlow(p params, kind, at, customer string) (object, er
 		return nil, err
 	}
 	c.renewIfDue(sub)
-	if sub.customer() != customer {
+	if sub.customer() != customer || sub.str("customer_account") != c.params.str("customer_account") {
 		return nil, noSuch("subscription", sub.id, join(at, "subscription"))
 	}
 	if sub.status() == "canceled" {
