@@ -34,7 +34,7 @@ func (s *Service) CreateCheckout(ctx context.Context, c Caller, req CheckoutRequ
 		return s.o.Stripe.CreateCheckoutSession(ctx, NewSession{
 			IdempotencyKey: rand.Text(),
 			Params:         s.checkoutParams(c, customer, plan, items, ask),
-			Customer:       customer.ID, Livemode: c.owner.Livemode,
+			Customer:       customer.ID, IsAccount: customer.IsAccount, Livemode: c.owner.Livemode,
 		})
 	})
 	if err != nil {
@@ -94,7 +94,7 @@ func (s *Service) checkoutParams(c Caller, customer customers.Customer, plan cat
 		p = catalog.Params{}
 	}
 	p["mode"] = string(plan.Mode)
-	p["customer"] = customer.ID
+	p[customer.Param()] = customer.ID
 	p["client_reference_id"] = s.clientReference(c)
 	if len(items) > 0 {
 		p["line_items"] = items

@@ -28,7 +28,7 @@ func withCustomer[T any](ctx context.Context, s *Service, c Caller, p policy, us
 	if !isCustomerGone(err) {
 		return answer, err
 	}
-	if p.refuseDeleted {
+	if p.refuseDeleted || customer.IsAccount {
 		return none, s.o.Customers.Refuse(err)
 	}
 	if err := s.o.Gate.Confirm(ctx); err != nil {

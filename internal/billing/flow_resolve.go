@@ -46,7 +46,7 @@ var over = []string{"canceled", "incomplete_expired"}
 func (t FlowTarget) live() bool { return t.Status != "incomplete" && !slices.Contains(over, t.Status) }
 
 func (t FlowTarget) belongsTo(c customers.Customer) bool {
-	return t.Customer != "" && string(t.Customer) == c.ID
+	return c.Has(string(t.Customer), string(t.CustomerAccount))
 }
 
 // flowData is flow_data for the customer, with everything looked up; nil for no flow.

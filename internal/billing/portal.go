@@ -34,7 +34,7 @@ func (s *Service) OpenPortal(ctx context.Context, c Caller, req PortalRequest) (
 		// and a portal URL is only good for minutes.
 		return s.o.Stripe.CreatePortalSession(ctx, NewSession{
 			IdempotencyKey: rand.Text(), Params: portalParams(customer, ask, flow),
-			Customer: customer.ID, Livemode: c.owner.Livemode,
+			Customer: customer.ID, IsAccount: customer.IsAccount, Livemode: c.owner.Livemode,
 		})
 	})
 	if err != nil {
@@ -51,7 +51,7 @@ func portalParams(customer customers.Customer, ask portalAsk, flow catalog.Param
 		p = catalog.Params{}
 	}
 	maps.Copy(p, ask.set)
-	p["customer"] = customer.ID
+	p[customer.Param()] = customer.ID
 	if flow != nil {
 		p["flow_data"] = flow
 	}

@@ -15,7 +15,9 @@ type NewSession struct {
 	Params         catalog.Params
 	// What the answer must say, or it is not believed.
 	Customer string
-	Livemode bool
+	// IsAccount says that Customer is an account's id, which is in customer_account.
+	IsAccount bool
+	Livemode  bool
 }
 
 // Stripe is what the use cases ask of Stripe. An answer without an error has

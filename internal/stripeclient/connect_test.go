@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,24 +19,30 @@ func TestEveryCallIsForTheConnectedAccount(t *testing.T) {
 	t.Parallel()
 	for _, account := range []string{"", "acct_1Connected"} {
 		for _, op := range operations {
-			c, stripe := onLoopback(t, answers(http.StatusOK, op.answer), stripeclient.Options{Connected: account})
-			_, _ = op.call(t.Context(), c)
-			// Again, and this time with a second try.
-			stripe.set(refuses(http.StatusServiceUnavailable, "api_error", "", ""))
-			_, _ = op.call(t.Context(), c)
-			requests := stripe.requests()
-			if len(requests) < 2 {
-				t.Errorf("%s: %d requests", op.name, len(requests))
-			}
-			var want []string
-			if account != "" {
-				want = []string{account}
-			}
-			for _, r := range requests {
-				if got := r.Header["Stripe-Account"]; !cmp.Equal(got, want) {
-					t.Errorf("%s: Stripe-Account is %q, want %q", op.name, got, want)
-				}
-			}
+			synctest.Test(t, func(t *testing.T) {
+				c, stripe := inBubble(t, answers(http.StatusOK, op.answer), stripeclient.Options{Connected: account})
+				_, _ = op.call(t.Context(), c)
+				// Again, and this time with a second try.
+				stripe.set(refuses(http.StatusServiceUnavailable, "api_error", "", ""))
+				_, _ = op.call(t.Context(), c)
+				wantAccount(t, op.name, stripe.requests(), account)
+			})
+		}
+	}
+}
+
+func wantAccount(t *testing.T, name string, requests []request, account string) {
+	t.Helper()
+	if len(requests) < 3 {
+		t.Errorf("%s: %d requests", name, len(requests))
+	}
+	var want []string
+	if account != "" {
+		want = []string{account}
+	}
+	for _, r := range requests {
+		if got := r.Header["Stripe-Account"]; !cmp.Equal(got, want) {
+			t.Errorf("%s: Stripe-Account is %q, want %q", name, got, want)
 		}
 	}
 }

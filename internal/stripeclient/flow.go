@@ -2,6 +2,7 @@ package stripeclient
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/stripe/stripe-go/v76/form"
@@ -79,18 +80,7 @@ func (c *Client) FlowTargetsOf(ctx context.Context, customer customers.Customer)
 	if !catalog.ValidID(customer.ID) {
 		return nil, false, problem.New(problem.Internal, errCustomer)
 	}
-	query := &form.Values{}
-	query.Add("customer", customer.ID)
-	query.Add("limit", "100")
-	a, err := do(ctx, c, call{op: opSubscriptionList, method: http.MethodGet, path: "/v1/subscriptions", form: query},
-		func(a list[subscription]) error {
-			return a.check(func(one subscription) error {
-				if string(one.Customer) != customer.ID {
-					return errCustomer
-				}
-				return one.check(c.Livemode())
-			})
-		})
+	a, err := c.subscriptionsOf(ctx, customer, "100")
 	if err != nil {
 		return nil, false, err
 	}
@@ -99,6 +89,36 @@ func (c *Client) FlowTargetsOf(ctx context.Context, customer customers.Customer)
 		targets = append(targets, one.target())
 	}
 	return targets, *a.body.HasMore, nil
+}
+
+func (c *Client) subscriptionsOf(ctx context.Context, customer customers.Customer, limit string) (answer[list[subscription]], error) {
+	query := &form.Values{}
+	query.Add(customer.Param(), customer.ID)
+	query.Add("limit", limit)
+	return do(ctx, c, call{
+		op: opSubscriptionList, method: http.MethodGet, path: "/v1/subscriptions", form: query,
+		version: c.versionFor(opSubscriptionList, customer.IsAccount),
+	}, func(a list[subscription]) error {
+		return a.check(func(one subscription) error {
+			if !customer.Has(string(one.Customer), string(one.CustomerAccount)) {
+				return errCustomer
+			}
+			return one.check(c.Livemode())
+		})
+	})
+}
+
+// AccountLife implements customers.ImportStripe, by a read that names the account: what
+// reads accounts themselves belongs to another API, and to a key that may do more.
+func (c *Client) AccountLife(ctx context.Context, id string) (customers.Life, error) {
+	if !catalog.ValidID(id) {
+		return customers.Alive, problem.New(problem.Internal, errID)
+	}
+	_, err := c.subscriptionsOf(ctx, customers.Customer{ID: id, IsAccount: true}, "1")
+	if failure, failed := errors.AsType[*Error](err); failed && failure.Missing() && failure.param == "customer_account" {
+		return customers.Missing, nil
+	}
+	return customers.Alive, err
 }
 
 type portalConfiguration struct {

@@ -9,18 +9,21 @@ import (
 
 	"till/internal/billing"
 	"till/internal/catalog"
+	"till/internal/customers"
 	"till/internal/problem"
 )
 
 // CreateCheckoutSession implements billing.Stripe.
 func (c *Client) CreateCheckoutSession(ctx context.Context, s billing.NewSession) (billing.CheckoutSession, error) {
-	s.Params = c.spelled(s.Params)
+	version := c.versionFor(opCheckoutCreate, s.IsAccount)
+	s.Params = spelled(s.Params, version)
 	body, err := sessionForm(s)
 	if err != nil {
 		return billing.CheckoutSession{}, problem.New(problem.Internal, err)
 	}
 	a, err := do(ctx, c, call{
 		op: opCheckoutCreate, method: http.MethodPost, path: "/v1/checkout/sessions", form: body, key: s.IdempotencyKey,
+		version: version,
 	}, func(a billing.CheckoutSession) error { return c.checkNewCheckout(a, s) })
 	return a.body, err
 }
@@ -34,18 +37,23 @@ func sessionForm(s billing.NewSession) (*form.Values, error) {
 	return encode(s.Params)
 }
 
+// belongs reports whether the session is the one's for whom it was created.
+func belongs(customer, account billing.ID, s billing.NewSession) bool {
+	return customers.Customer{ID: s.Customer, IsAccount: s.IsAccount}.Has(string(customer), string(account))
+}
+
 // renamedUIModes is the version from which ui_mode has other values: the old ones
 // are refused from then on, and the new ones before.
 const renamedUIModes = "2026-03-25"
 
-// spelled returns params with ui_mode as the Stripe-Version in use wants it.
-func (c *Client) spelled(params catalog.Params) catalog.Params {
+// spelled returns params with ui_mode as version wants it.
+func spelled(params catalog.Params, version string) catalog.Params {
 	mode, ok := params["ui_mode"].(string)
 	if !ok {
 		return params
 	}
 	spelling := map[string]string{"hosted_page": "hosted", "embedded_page": "embedded"}
-	if c.version(opCheckoutCreate) >= renamedUIModes {
+	if version >= renamedUIModes {
 		spelling = map[string]string{"hosted": "hosted_page", "embedded": "embedded_page"}
 	}
 	if other, ok := spelling[mode]; ok {
@@ -60,7 +68,7 @@ func (c *Client) checkNewCheckout(a billing.CheckoutSession, s billing.NewSessio
 		return err
 	}
 	switch {
-	case string(a.Customer) != s.Customer:
+	case !belongs(a.Customer, a.CustomerAccount, s):
 		return errCustomer
 	case a.Mode != s.Params["mode"]:
 		return errMode
@@ -106,11 +114,12 @@ func (c *Client) CreatePortalSession(ctx context.Context, s billing.NewSession) 
 	}
 	a, err := do(ctx, c, call{
 		op: opPortalCreate, method: http.MethodPost, path: "/v1/billing_portal/sessions", form: body, key: s.IdempotencyKey,
+		version: c.versionFor(opPortalCreate, s.IsAccount),
 	}, func(a billing.PortalSession) error {
 		if err := object(string(a.ID), a.Object, "billing_portal.session", a.Livemode, s.Livemode); err != nil {
 			return err
 		}
-		if string(a.Customer) != s.Customer {
+		if !belongs(a.Customer, a.CustomerAccount, s) {
 			return errCustomer
 		}
 		if err := checkFlow(a.Flow, s.Params); err != nil {

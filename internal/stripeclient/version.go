@@ -23,6 +23,17 @@ func (c *Client) atLeast(op operation, floor string) string {
 	return max(c.o.Version, floor)
 }
 
+// accountsVersion is the first version in which an account can stand in for a customer.
+const accountsVersion = "2025-12-15.clover"
+
+// versionFor is version for a call about a customer, or an account in its place.
+func (c *Client) versionFor(op operation, isAccount bool) string {
+	if isAccount {
+		return c.atLeast(op, max(floors[op], accountsVersion))
+	}
+	return c.version(op)
+}
+
 // CustomerVersion is the Stripe-Version that customers are created with. It is
 // frozen with their parameters.
 func (c *Client) CustomerVersion() string { return c.version(opCustomerCreate) }
