@@ -11,6 +11,13 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"till/internal/billing"
+	"till/internal/catalog"
+	"till/internal/customers"
+	"till/internal/secret"
+	"till/internal/stripeclient"
 )
 
 // flowCalls are requests that together carry every part of flow_data that callers reach.
@@ -129,5 +136,45 @@ func collect(schema *openapi3.Schema, name string, leaves map[string]bool) {
 		}
 	case len(schema.AnyOf) == 0:
 		leaves[name] = true
+	}
+}
+
+// TestAnAccountIsSentAsOne makes the calls about an account that stands in for a customer,
+// in the version that the client chooses for them.
+func TestAnAccountIsSentAsOne(t *testing.T) {
+	t.Parallel()
+	b := builds()[1] // the other knows no such accounts
+	h := emptyHouse(t, b)
+	c, err := stripeclient.New(stripeclient.Options{
+		Key: secret.New(stripeKey), BaseURL: h.proxy.server.URL, Version: b.version, Metrics: prometheus.NewRegistry(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	ours := billing.NewSession{IdempotencyKey: "key-1", Customer: "acct_123", IsAccount: true}
+	ours.Params = catalog.Params{"customer_account": "acct_123", "return_url": "https://app.example.com/"}
+	if got, err := c.CreatePortalSession(t.Context(), ours); err != nil || got.CustomerAccount != "acct_123" {
+		t.Errorf("portal: %+v, %v", got, err)
+	}
+	ours.IdempotencyKey, ours.Params = "key-2", catalog.Params{
+		"customer_account": "acct_123", "mode": "setup", "currency": "usd", "success_url": "https://app.example.com/",
+	}
+	if got, err := c.CreateCheckoutSession(t.Context(), ours); err != nil || got.CustomerAccount != "acct_123" {
+		t.Errorf("checkout: %+v, %v", got, err)
+	}
+	// stripe-mock's subscription is nobody's account's: that the question is one is what counts.
+	if _, _, err := c.FlowTargetsOf(t.Context(), customers.Customer{ID: "acct_123", IsAccount: true}); err == nil {
+		t.Error("another's subscription is believed")
+	}
+	h.judgeEach(setting{build: b, version: b.version})
+	named := 0
+	for _, x := range h.proxy.exchanges() {
+		if x.form().Get("customer_account") == "acct_123" && !x.form().Has("customer") {
+			named++
+		}
+	}
+	if named != 3 {
+		t.Errorf("%d calls name the account alone, want 3", named)
 	}
 }
