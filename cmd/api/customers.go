@@ -19,7 +19,7 @@ func customersCommand(p process) *cobra.Command {
 		Short: "Look at the mapping of owners to Stripe customers, and mend it",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(showCommand(p), reconcileCommand(p))
+	cmd.AddCommand(showCommand(p), importCommand(p), reconcileCommand(p))
 	return cmd
 }
 

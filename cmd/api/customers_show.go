@@ -90,7 +90,7 @@ func (t *toolbox) showRow(ctx context.Context, out io.Writer, rec customers.Reco
 	say("account", rec.Owner.ID+", "+mode(rec.Owner.Account))
 	say("state", rec.State)
 	if rec.CustomerID != "" {
-		say("customer", rec.CustomerID+t.lifeOf(ctx, rec.CustomerID))
+		say(rec.Customer().Param(), rec.CustomerID+t.lifeOf(ctx, rec.Customer()))
 	}
 	say("generation", rec.Generation)
 	say("reserved", stamp(rec.ReservedAt))
@@ -109,8 +109,12 @@ func (t *toolbox) showRow(ctx context.Context, out io.Writer, rec customers.Reco
 }
 
 // lifeOf is what Stripe says of the customer, as the end of a line.
-func (t *toolbox) lifeOf(ctx context.Context, id string) string {
-	life, err := t.stripe.CustomerLife(ctx, id)
+func (t *toolbox) lifeOf(ctx context.Context, c customers.Customer) string {
+	ask := t.stripe.CustomerLife
+	if c.IsAccount {
+		ask = t.stripe.AccountLife
+	}
+	life, err := ask(ctx, c.ID)
 	switch {
 	case err != nil:
 		return " (Stripe cannot be asked at the moment)"

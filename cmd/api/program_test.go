@@ -380,7 +380,7 @@ func TestTheConfigurationReachesTheService(t *testing.T) {
 	t.Parallel()
 	file, token := files(t, func(s string) string {
 		s = strings.Replace(s, "auth:\n", "auth:\n  origins: [\"https://app.example.com\"]\n", 1)
-		return s + "stripe: {metadata_subject: sha256, version: 2024-04-10}\n"
+		return s + "stripe: {metadata_subject: sha256, version: 2024-04-10, versions: {prices.list: 2025-03-31.basil}}\n"
 	})
 	stripe := newStripe(t)
 	p := start(t, []string{"serve", "--config", file, "--drain-pause", "1s"}, stripeAt(stripe.URL)...).ready()
@@ -409,6 +409,10 @@ func TestTheConfigurationReachesTheService(t *testing.T) {
 	journal := p.call("GET", stripe.URL+"/sandbox/v1/requests?operation=checkout.sessions.create", "", "").body
 	if !strings.Contains(journal, `"stripe_version":"2024-04-10"`) {
 		t.Errorf("stripe.version: %s", journal)
+	}
+	journal = p.call("GET", stripe.URL+"/sandbox/v1/requests?operation=prices.list", "", "").body
+	if !strings.Contains(journal, `"stripe_version":"2025-03-31.basil"`) || strings.Contains(journal, `"2024-04-10"`) {
+		t.Errorf("stripe.versions: %s", journal)
 	}
 	for _, path := range []string{"/dev/token", "/sandbox/v1/state", "/", "/.well-known/jwks.json"} {
 		if got := p.call("GET", p.public+path, "", ""); got.status != 404 {
@@ -464,6 +468,14 @@ func TestWhatStripeContradictsEndsTheStart(t *testing.T) {
 		"another account": {
 			func(s string) string { return s + "stripe: {account: acct_another}\n" },
 			"stripe.account: is acct_another, and the key belongs to acct_",
+		},
+		"a connected account that is not ours": {
+			func(s string) string { return s + "stripe: {connected_account: acct_another}\n" },
+			"stripe.connected_account: the key has no access to acct_another",
+		},
+		"an operation that nobody makes": {
+			func(s string) string { return s + "stripe: {versions: {checkout.sessions.creat: 2025-03-31.basil}}\n" },
+			"stripe.versions.checkout.sessions.creat",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,11 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"till/internal/config"
+	"till/internal/stripeclient"
 	"till/internal/telemetry"
 )
 
 func serveCommand(p process) *cobra.Command {
-	var source config.Source
+	source := config.Source{Operations: stripeclient.Operations()}
 	var o serveOptions
 	cmd := &cobra.Command{
 		Use:   "serve",

@@ -103,7 +103,7 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 		return err
 	}
 	if s.stripe, err = stripeclient.New(stripeclient.Options{
-		Key: cfg.Stripe.Key, BaseURL: cfg.Stripe.APIBase, Version: cfg.Stripe.Version,
+		Key: cfg.Stripe.Key, BaseURL: cfg.Stripe.APIBase, Version: cfg.Stripe.Version, Versions: cfg.Stripe.Versions, Connected: cfg.Stripe.Connected,
 		URLHosts: s.sessionHosts(), RatePerEndpoint: ratePerReplica(cfg.Limits), Metrics: reg,
 	}); err != nil {
 		return err
@@ -119,15 +119,15 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	}
 	subjects := customers.SubjectForm(cfg.Stripe.MetadataSubject)
 	s.customers, err = customers.New(s.store, s.stripe, reg, customers.Options{
-		SubjectForm: subjects, Version: s.stripe.Version(), Logger: s.logger,
+		SubjectForm: subjects, Version: s.stripe.CustomerVersion(), Logger: s.logger,
 	})
 	if err != nil {
 		return err
 	}
 	plans := catalog.New(cfg.Plans, cfg.Portals)
 	s.gate = billing.NewGate(billing.GateOptions{
-		Stripe: s.stripe, Accounts: s.store, Catalog: plans, Account: cfg.Stripe.Account,
-		Livemode: s.stripe.Livemode(), Fingerprint: stripeclient.Fingerprint(cfg.Stripe.Key), Logger: s.logger,
+		Stripe: s.stripe, Accounts: s.store, Catalog: plans, Account: cfg.Stripe.WorkedFor(),
+		Livemode: s.stripe.Livemode(), Fingerprint: stripeclient.Fingerprint(cfg.Stripe.Key, cfg.Stripe.Connected), Logger: s.logger,
 	})
 	if s.keys, err = idempotency.New(s.store.Keys(), reg, idempotency.Options{Logger: s.logger}); err != nil {
 		return err

@@ -25,7 +25,7 @@ type toolbox struct {
 
 // configFlag gives cmd the flag that names the configuration.
 func configFlag(cmd *cobra.Command, p process) *config.Source {
-	source := &config.Source{Environ: p.environ}
+	source := &config.Source{Environ: p.environ, Operations: stripeclient.Operations()}
 	cmd.Flags().StringVar(&source.Path, "config", "", "the configuration `file` (or TILL_CONFIG)")
 	return source
 }
@@ -45,7 +45,7 @@ func openToolbox(ctx context.Context, p process, source config.Source) (_ *toolb
 		return nil, err
 	}
 	t.stripe, err = stripeclient.New(stripeclient.Options{
-		Key: cfg.Stripe.Key, BaseURL: cfg.Stripe.APIBase, Version: cfg.Stripe.Version,
+		Key: cfg.Stripe.Key, BaseURL: cfg.Stripe.APIBase, Version: cfg.Stripe.Version, Versions: cfg.Stripe.Versions, Connected: cfg.Stripe.Connected,
 		RatePerEndpoint: ratePerReplica(cfg.Limits), Metrics: telemetry.NewRegistry(version),
 	})
 	if err != nil {
@@ -61,7 +61,7 @@ func (t *toolbox) close() error {
 
 // account asks Stripe whose key it is.
 func (t *toolbox) account(ctx context.Context) (customers.Account, error) {
-	id, err := billing.AccountOf(ctx, t.stripe, t.cfg.Stripe.Account)
+	id, err := billing.AccountOf(ctx, t.stripe, t.cfg.Stripe.WorkedFor())
 	return customers.Account{ID: id, Livemode: t.stripe.Livemode()}, err
 }
 

@@ -20,10 +20,10 @@ const keepCheckout = 24 * time.Hour
 // CreateCheckout opens a Checkout Session from a plan for the caller.
 func (s *Service) CreateCheckout(ctx context.Context, c Caller, req CheckoutRequest) (CheckoutSession, error) {
 	session, err := open(ctx, s, c, opening[CheckoutSession]{
-		route: idempotency.Checkout, keep: keepCheckout, version: s.o.Stripe.CheckoutVersion(),
+		route: idempotency.Checkout, keep: keepCheckout, version: s.o.Stripe.CheckoutVersion,
 		judge: func(ctx context.Context) (order, error) { return s.orderCheckout(ctx, c, req) },
 		send:  s.sendCheckout,
-		read: func(ctx context.Context, id, customer string, repeated bool) (CheckoutSession, error) {
+		read: func(ctx context.Context, id string, customer customers.Customer, repeated bool) (CheckoutSession, error) {
 			return s.present(ctx, c.owner.Livemode, id, customer, repeated)
 		},
 	})
@@ -62,7 +62,7 @@ func (s *Service) sendCheckout(ctx context.Context, n NewSession, repeated bool)
 		return CheckoutSession{}, err
 	}
 	if repeated && session.Replayed {
-		return s.present(ctx, n.Livemode, string(session.ID), n.Customer, true)
+		return s.present(ctx, n.Livemode, string(session.ID), n.customer(), true)
 	}
 	mode, _ := n.Params["mode"].(string)
 	s.metrics.sessions.WithLabelValues("checkout", mode).Inc()
@@ -71,12 +71,12 @@ func (s *Service) sendCheckout(ctx context.Context, n NewSession, repeated bool)
 }
 
 // present is the customer's session as it is now.
-func (s *Service) present(ctx context.Context, livemode bool, id, customer string, repeated bool) (CheckoutSession, error) {
+func (s *Service) present(ctx context.Context, livemode bool, id string, customer customers.Customer, repeated bool) (CheckoutSession, error) {
 	session, err := s.o.Stripe.CheckoutSession(ctx, id, livemode)
 	if err != nil {
 		return CheckoutSession{}, err
 	}
-	if string(session.Customer) != customer {
+	if !customer.Has(string(session.Customer), string(session.CustomerAccount)) {
 		return CheckoutSession{}, problem.New(problem.UpstreamError, errors.New("the session is another customer's"))
 	}
 	session.Replayed = repeated
@@ -99,7 +99,7 @@ func (s *Service) checkoutParams(c Caller, customer customers.Customer, plan cat
 		p = catalog.Params{}
 	}
 	p["mode"] = string(plan.Mode)
-	p["customer"] = customer.ID
+	p[customer.Param()] = customer.ID
 	p["client_reference_id"] = s.clientReference(c)
 	if len(items) > 0 {
 		p["line_items"] = items

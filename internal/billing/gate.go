@@ -19,8 +19,8 @@ type GateOptions struct {
 	Stripe   Stripe
 	Accounts Accounts
 	Catalog  *catalog.Catalog
-	// Account is the configured account id; "" asks Stripe for it. It is required
-	// when the key may not read the account.
+	// Account is the configured account id, that of the connected account if there is
+	// one; "" asks Stripe for it. It is required when the key may not read the account.
 	Account  string
 	Livemode bool
 	// Fingerprint stands for the key, so that a database can know it again.
@@ -35,6 +35,10 @@ type GateOptions struct {
 type Gate struct {
 	o       GateOptions
 	account atomic.Pointer[customers.Account]
+	// said are the findings that were last reported, and noted that the key may not
+	// read portal configurations; both are Run's own.
+	said  []catalog.Finding
+	noted bool
 }
 
 // NewGate returns a shut gate.
@@ -73,6 +77,8 @@ func (g *Gate) Confirm(ctx context.Context) error {
 	}
 	id, err := g.o.Stripe.AccountID(ctx)
 	switch {
+	case isAccountRefused(err):
+		return err
 	case isPermissionDenied(err), err == nil && id == known.ID:
 		return nil
 	case err != nil:
@@ -142,6 +148,8 @@ func AccountOf(ctx context.Context, stripe AccountSource, configured string) (st
 	switch {
 	case isKeyRefused(err):
 		return "", contradiction("STRIPE_SECRET_KEY", "Stripe does not accept this key")
+	case isAccountRefused(err):
+		return "", contradiction("stripe.connected_account", "the key has no access to %s, or there is no such account", configured)
 	case isPermissionDenied(err) && configured != "":
 		return configured, nil
 	case isPermissionDenied(err):
@@ -182,6 +190,7 @@ func (g *Gate) ask(ctx context.Context) ([]catalog.Finding, error) {
 	if err != nil {
 		return nil, err
 	}
+	findings = append(findings, g.checkPortals(ctx)...)
 	account := customers.Account{ID: id, Livemode: g.o.Livemode}
 	if moved, err := g.moved(ctx, account); moved != nil || err != nil {
 		return moved, err
@@ -221,11 +230,17 @@ func wrong(findings []catalog.Finding) bool {
 
 // report says what Stripe has against the configuration since the start. Plans
 // whose price has gone are refused as plan_unavailable; the others are sold on.
+// Warnings are not said again for as long as they hold.
 func (g *Gate) report(ctx context.Context, findings []catalog.Finding) {
+	said := g.said
+	g.said = findings
 	for _, f := range findings {
 		level := slog.LevelError
 		if f.Warning {
 			level = slog.LevelWarn
+		}
+		if f.Warning && slices.Contains(said, f) {
+			continue
 		}
 		g.o.Logger.Log(ctx, level, "stripe contradicts the configuration", "at", f.Path, "finding", f.Text)
 	}

@@ -46,13 +46,14 @@ type fakeStripe struct {
 	toldTo    []string // whom, beside told
 	tellErr   error    // of every profile
 	history   history
+
+	portal portalStripe
 }
 
 // stripeError is what stripeclient's error is to this package.
 type stripeError struct {
 	text, param                 string
 	missing, denied, unknownKey bool
-	refused                     bool
 }
 
 func (e *stripeError) Error() string          { return e.text }
@@ -60,7 +61,6 @@ func (e *stripeError) Param() string          { return e.param }
 func (e *stripeError) Missing() bool          { return e.missing }
 func (e *stripeError) PermissionDenied() bool { return e.denied }
 func (e *stripeError) KeyRefused() bool       { return e.unknownKey }
-func (e *stripeError) Refused() bool          { return e.refused }
 
 func refused(e stripeError) error { return problem.New(problem.UpstreamError, &e) }
 

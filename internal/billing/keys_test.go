@@ -32,8 +32,8 @@ func newKeys(t *testing.T, c config, reg prometheus.Registerer) *idempotency.Ser
 	return s
 }
 
-func (f *fakeStripe) CheckoutVersion() string { return "" }
-func (f *fakeStripe) PortalVersion() string   { return "" }
+func (f *fakeStripe) CheckoutVersion(bool) string { return "" }
+func (f *fakeStripe) PortalVersion(bool) string   { return "" }
 
 // versioned is the fake as a client of one Stripe-Version sees it.
 type versioned struct {
@@ -41,8 +41,8 @@ type versioned struct {
 	version string
 }
 
-func (v versioned) CheckoutVersion() string { return v.version }
-func (v versioned) PortalVersion() string   { return v.version }
+func (v versioned) CheckoutVersion(bool) string { return v.version }
+func (v versioned) PortalVersion(bool) string   { return v.version }
 
 // under asks for a session with a key; body stands for the request.
 func (s *service) under(t *testing.T, subject, key, body string) (billing.CheckoutSession, error) {

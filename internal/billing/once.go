@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -20,13 +19,13 @@ import (
 type History interface {
 	// PastSubscriptions returns the customer's subscriptions: those that have not ended, or
 	// all there ever were.
-	PastSubscriptions(ctx context.Context, customer string, ended bool) ([]PastSubscription, error)
+	PastSubscriptions(ctx context.Context, customer customers.Customer, ended bool) ([]PastSubscription, error)
 	// OpenSessions returns the customer's Checkout Sessions that can still be paid,
 	// newest first.
-	OpenSessions(ctx context.Context, customer string) ([]OpenSession, error)
+	OpenSessions(ctx context.Context, customer customers.Customer) ([]OpenSession, error)
 	// CloseSession expires the customer's session. A refusal, as of one that is not open
 	// any more, has a RefusedError in its chain.
-	CloseSession(ctx context.Context, id, customer string) error
+	CloseSession(ctx context.Context, id string, customer customers.Customer) error
 }
 
 // PastSubscription is a subscription of which little matters.
@@ -44,12 +43,6 @@ type OpenSession struct {
 	ID        string
 	ExpiresAt time.Time
 	Metadata  map[string]string
-}
-
-// RefusedError is implemented by errors that say that Stripe understood, and said no.
-type RefusedError interface {
-	error
-	Refused() bool
 }
 
 // liveStatuses are those of subscriptions that bill, or can come to do so by themselves.
@@ -80,7 +73,7 @@ func (s *Service) guarded(ctx context.Context, plan catalog.Plan, customer custo
 			return filled{}, err
 		}
 	}
-	had, err := s.o.Stripe.PastSubscriptions(ctx, customer.ID, trial)
+	had, err := s.o.Stripe.PastSubscriptions(ctx, customer, trial)
 	if err != nil {
 		return filled{}, err
 	}
@@ -100,7 +93,7 @@ func (s *Service) guarded(ctx context.Context, plan catalog.Plan, customer custo
 
 // openSessions are those of the plan.
 func (s *Service) openSessions(ctx context.Context, plan catalog.Plan, customer customers.Customer) ([]OpenSession, error) {
-	open, err := s.o.Stripe.OpenSessions(ctx, customer.ID)
+	open, err := s.o.Stripe.OpenSessions(ctx, customer)
 	return slices.DeleteFunc(open, func(o OpenSession) bool { return o.Metadata["till_plan"] != plan.Name }), err
 }
 
@@ -114,8 +107,8 @@ func (s *Service) closeOthers(ctx context.Context, customer customers.Customer, 
 			same = o.ID
 			continue
 		}
-		err := s.o.Stripe.CloseSession(ctx, o.ID, customer.ID)
-		if e, ok := errors.AsType[RefusedError](err); ok && e.Refused() {
+		err := s.o.Stripe.CloseSession(ctx, o.ID, customer)
+		if isRefused(err) {
 			// It may have been paid this moment. The next look will tell.
 			return "", &problem.Error{Code: problem.DependencyUnavailable, RetryAfter: time.Second, Err: err}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"till/internal/billing"
 	"till/internal/catalog"
+	"till/internal/customers"
 	"till/internal/problem"
 )
 
@@ -26,34 +27,34 @@ type history struct {
 	lifetime time.Duration
 }
 
-func (f *fakeStripe) PastSubscriptions(_ context.Context, customer string, ended bool) ([]billing.PastSubscription, error) {
+func (f *fakeStripe) PastSubscriptions(_ context.Context, c customers.Customer, ended bool) ([]billing.PastSubscription, error) {
 	f.count("list subscriptions")
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if slices.Contains(f.lost, customer) {
+	if slices.Contains(f.lost, c.ID) {
 		return nil, refused(stripeError{text: "resource_missing", param: "customer", missing: true})
 	}
-	all := slices.DeleteFunc(slices.Clone(f.history.subscriptions[customer]), func(p billing.PastSubscription) bool {
+	all := slices.DeleteFunc(slices.Clone(f.history.subscriptions[c.ID]), func(p billing.PastSubscription) bool {
 		return p.Status == "canceled" && !ended
 	})
 	return all, f.history.failing["list subscriptions"]
 }
 
-func (f *fakeStripe) OpenSessions(_ context.Context, customer string) ([]billing.OpenSession, error) {
+func (f *fakeStripe) OpenSessions(_ context.Context, c customers.Customer) ([]billing.OpenSession, error) {
 	f.count("list sessions")
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var open []billing.OpenSession
 	for i := len(f.sessions); i > 0; i-- {
 		s := f.sessions[fmt.Sprintf("cs_test_%d", i)]
-		if string(s.Customer) == customer && *s.Status == "open" {
+		if string(s.Customer) == c.ID && *s.Status == "open" {
 			open = append(open, billing.OpenSession{ID: string(s.ID), ExpiresAt: time.Unix(s.ExpiresAt, 0), Metadata: s.Metadata})
 		}
 	}
 	return open, f.history.failing["list sessions"]
 }
 
-func (f *fakeStripe) CloseSession(_ context.Context, id, customer string) error {
+func (f *fakeStripe) CloseSession(_ context.Context, id string, c customers.Customer) error {
 	f.count("close session")
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -61,13 +62,13 @@ func (f *fakeStripe) CloseSession(_ context.Context, id, customer string) error 
 		return err
 	}
 	s := f.sessions[id]
-	if string(s.Customer) != customer {
+	if string(s.Customer) != c.ID {
 		return problem.New(problem.UpstreamError, errors.New("another customer's"))
 	}
-	if slices.Contains(f.history.payers, customer) {
+	if slices.Contains(f.history.payers, c.ID) {
 		s.Status = new("complete")
 		f.sessions[id] = s
-		return refused(stripeError{text: "Only Checkout Sessions with a status in [open] can be expired", refused: true})
+		return refused(stripeError{text: "Only Checkout Sessions with a status in [open] can be expired"})
 	}
 	s.Status = new("expired")
 	f.sessions[id] = s

@@ -16,8 +16,9 @@ type opening[T any] struct {
 	// route and keep are those of the caller's key.
 	route idempotency.Route
 	keep  time.Duration
-	// version is the Stripe-Version that a request with a key is frozen at.
-	version string
+	// version is the Stripe-Version that a request with a key is frozen at, for a
+	// customer or for an account in the place of one.
+	version func(isAccount bool) string
 	// judge decides what the caller asks for. It is asked once, and not at all for
 	// a request that was decided before.
 	judge func(context.Context) (order, error)
@@ -25,7 +26,7 @@ type opening[T any] struct {
 	// been sent: its session is then the answer.
 	send func(ctx context.Context, n NewSession, repeated bool) (T, error)
 	// read returns a session that is there already, as it is now.
-	read func(ctx context.Context, id, customer string, repeated bool) (T, error)
+	read func(ctx context.Context, id string, customer customers.Customer, repeated bool) (T, error)
 }
 
 // order is what a caller asks for, once it was judged.
@@ -52,7 +53,8 @@ type opener[T any] struct {
 	customer customers.Customer
 	// sentFor is the customer that was last named to Stripe, and gone one who surely
 	// is no more.
-	sentFor, gone string
+	sentFor customers.Customer
+	gone    string
 }
 
 // open opens a session for the caller. When Stripe answers that the customer it names
@@ -69,16 +71,16 @@ func open[T any](ctx context.Context, s *Service, c Caller, how opening[T]) (T, 
 	switch {
 	case judgeErr != nil:
 		return none, judgeErr
-	case order.policy.refuseDeleted:
+	case order.policy.refuseDeleted || o.sentFor.IsAccount:
 		return none, s.o.Customers.Refuse(err)
 	}
 	if err := s.o.Gate.Confirm(ctx); err != nil {
 		return none, err
 	}
-	if o.customer, err = s.o.Customers.Heal(ctx, c.owner, customers.Customer{ID: o.sentFor}); err != nil {
+	if o.customer, err = s.o.Customers.Heal(ctx, c.owner, o.sentFor); err != nil {
 		return none, err
 	}
-	o.gone = o.sentFor
+	o.gone = o.sentFor.ID
 	s.o.Customers.Tell(ctx, c.owner, o.customer, c.profile)
 	return o.try(ctx)
 }
@@ -98,14 +100,16 @@ func (o *opener[T]) try(ctx context.Context) (T, error) {
 		return none, err
 	}
 	if f.session != "" {
-		return o.read(ctx, f.session, o.customer.ID, false)
+		return o.read(ctx, f.session, o.customer, false)
 	}
 	// A fresh key for each attempt: Stripe would replay an earlier session for a day.
-	return o.sent(ctx, NewSession{IdempotencyKey: rand.Text(), Params: f.params, Customer: o.customer.ID}, false)
+	return o.sent(ctx, NewSession{
+		IdempotencyKey: rand.Text(), Params: f.params, Customer: o.customer.ID, IsAccount: o.customer.IsAccount,
+	}, false)
 }
 
 func (o *opener[T]) sent(ctx context.Context, n NewSession, repeated bool) (T, error) {
-	n.Livemode, o.sentFor = o.c.owner.Livemode, n.Customer
+	n.Livemode, o.sentFor = o.c.owner.Livemode, n.customer()
 	return o.send(ctx, n, repeated)
 }
 
@@ -126,7 +130,7 @@ func (o *opener[T]) filled(ctx context.Context) (filled, error) {
 		o.s.o.Customers.Tell(ctx, o.c.owner, o.customer, o.c.profile)
 	}
 	// What fill asks of Stripe names the customer too.
-	o.sentFor = o.customer.ID
+	o.sentFor = o.customer
 	return order.fill(ctx, o.customer)
 }
 
@@ -148,20 +152,22 @@ func (o *opener[T]) freeze(ctx context.Context) (idempotency.Frozen, error) {
 		return idempotency.Frozen{}, err
 	}
 	params, err := freeze(f.params)
-	return idempotency.Frozen{Params: params, Version: o.version, Customer: o.customer.ID, Session: f.session}, err
+	return idempotency.Frozen{Params: params, Version: o.version(o.customer.IsAccount), Customer: o.customer.ID, Session: f.session}, err
 }
 
 // thawed sends what was frozen.
 func (o *opener[T]) thawed(ctx context.Context, call idempotency.Call) (T, error) {
-	if call.Session != "" {
-		return o.read(ctx, call.Session, call.Customer, call.Repeated)
-	}
 	params, err := thaw(call.Params)
 	if err != nil {
 		var none T
 		return none, err
 	}
-	return o.sent(ctx, NewSession{
-		IdempotencyKey: call.StripeKey, Params: params, Version: call.Version, Customer: call.Customer,
-	}, call.Repeated)
+	n := NewSession{
+		IdempotencyKey: call.StripeKey, Params: params, Version: call.Version,
+		Customer: call.Customer, IsAccount: params["customer_account"] != nil,
+	}
+	if call.Session != "" {
+		return o.read(ctx, call.Session, n.customer(), call.Repeated)
+	}
+	return o.sent(ctx, n, call.Repeated)
 }

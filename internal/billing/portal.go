@@ -15,19 +15,39 @@ import (
 // only good for minutes.
 const keepPortal = 5 * time.Minute
 
+// portalAsk is what a caller asked for, after it was judged.
+type portalAsk struct {
+	portal catalog.Portal
+	policy policy
+	// set are Stripe parameters that replace the template's.
+	set  catalog.Params
+	flow flowAsk
+}
+
 // OpenPortal opens a Billing Portal session for the caller.
 func (s *Service) OpenPortal(ctx context.Context, c Caller, req PortalRequest) (PortalSession, error) {
-	return open(ctx, s, c, opening[PortalSession]{
-		route: idempotency.Portal, keep: keepPortal, version: s.o.Stripe.PortalVersion(),
+	var asked *portalAsk
+	session, err := open(ctx, s, c, opening[PortalSession]{
+		route: idempotency.Portal, keep: keepPortal, version: s.o.Stripe.PortalVersion,
 		judge: func(context.Context) (order, error) {
-			params, policy, err := s.judgePortal(req)
-			return order{policy, func(_ context.Context, customer customers.Customer) (filled, error) {
-				params["customer"] = customer.ID
-				return filled{params: params}, nil
+			ask, err := s.judgePortal(req)
+			asked = &ask
+			return order{ask.policy, func(ctx context.Context, customer customers.Customer) (filled, error) {
+				flow, err := s.flowData(ctx, customer, ask.flow)
+				return filled{params: portalParams(customer, ask, flow)}, err
 			}}, err
 		},
 		send: s.sendPortal,
 	})
+	if err == nil {
+		return session, nil
+	}
+	if asked == nil {
+		// A repeat was not judged again; what it asks for is only named.
+		ask, _ := s.judgePortal(req)
+		asked = &ask
+	}
+	return PortalSession{}, s.explainPortal(ctx, err, *asked)
 }
 
 func (s *Service) sendPortal(ctx context.Context, n NewSession, repeated bool) (PortalSession, error) {
@@ -42,7 +62,21 @@ func (s *Service) sendPortal(ctx context.Context, n NewSession, repeated bool) (
 	return session, nil
 }
 
-func (s *Service) judgePortal(req PortalRequest) (catalog.Params, policy, error) {
+// portalParams fills the portal's template, which is never written to.
+func portalParams(customer customers.Customer, ask portalAsk, flow catalog.Params) catalog.Params {
+	p := maps.Clone(ask.portal.Params)
+	if p == nil {
+		p = catalog.Params{}
+	}
+	maps.Copy(p, ask.set)
+	p[customer.Param()] = customer.ID
+	if flow != nil {
+		p["flow_data"] = flow
+	}
+	return p
+}
+
+func (s *Service) judgePortal(req PortalRequest) (portalAsk, error) {
 	var v verdict
 	name := "default"
 	if req.Portal != nil {
@@ -52,19 +86,19 @@ func (s *Service) judgePortal(req PortalRequest) (catalog.Params, policy, error)
 	if !ok {
 		v.refuse(problem.CatalogNotAllowed, "/portal", "is not a portal of this service")
 	}
-	if req.Flow != nil {
-		v.refuse(problem.CatalogNotAllowed, "/flow", "is not accepted by this portal")
-	}
-	params := maps.Clone(portal.Params)
-	if params == nil {
-		params = catalog.Params{}
-	}
+	ask := portalAsk{portal: portal, set: catalog.Params{}}
+	ask.flow = s.judgeFlow(&v, portal, req.Flow)
 	judgeLocale(&v, req.Locale, catalog.IsPortalLocale)
 	if req.Locale != nil {
-		params["locale"] = *req.Locale
+		ask.set["locale"] = *req.Locale
 	}
-	s.judgeURL(&v, "return_url", req.ReturnURL, portal.Params, params)
-	return params, policy{
-		refuseMissing: portal.MissingCustomer == catalog.Refuse, refuseDeleted: portal.DeletedCustomer == catalog.Refuse,
-	}, v.err()
+	s.judgeURL(&v, "return_url", req.ReturnURL, portal.Params, ask.set)
+	// Who has no customer, or one that is gone, has no subscription either, and a new
+	// customer would not have it.
+	none := ask.flow.needsSubscription()
+	ask.policy = policy{
+		refuseMissing: none || portal.MissingCustomer == catalog.Refuse,
+		refuseDeleted: none || portal.DeletedCustomer == catalog.Refuse,
+	}
+	return ask, v.err()
 }

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"till/internal/billing"
-	"till/internal/catalog"
 	"till/internal/problem"
 )
 
@@ -70,14 +69,14 @@ func TestPortalRefusals(t *testing.T) {
 	}{
 		"an unknown template": {billing.PortalRequest{Portal: new("Default")}, verdict{problem.CatalogNotAllowed, []string{"/portal"}}},
 		"an empty template":   {billing.PortalRequest{Portal: new("")}, verdict{problem.CatalogNotAllowed, []string{"/portal"}}},
-		"a flow":              {billing.PortalRequest{Flow: params{"type": "subscription_cancel"}}, verdict{problem.CatalogNotAllowed, []string{"/flow"}}},
-		"an empty flow":       {billing.PortalRequest{Flow: params{}}, verdict{problem.CatalogNotAllowed, []string{"/flow"}}},
+		"a flow":              {billing.PortalRequest{Flow: &billing.FlowRequest{Type: new("subscription_cancel")}}, verdict{problem.CatalogNotAllowed, []string{"/flow/type"}}},
+		"an empty flow":       {billing.PortalRequest{Flow: &billing.FlowRequest{}}, verdict{problem.ValidationFailed, []string{"/flow/type"}}},
 		"a foreign URL":       {billing.PortalRequest{ReturnURL: new("https://evil.example")}, verdict{problem.RedirectNotAllowed, []string{"/return_url"}}},
 		"an empty URL":        {billing.PortalRequest{ReturnURL: new("")}, verdict{problem.MalformedRequest, []string{"/return_url"}}},
 		"an unknown locale":   {billing.PortalRequest{Locale: new("en-US")}, verdict{problem.ValidationFailed, []string{"/locale"}}},
 		"several at once": {
-			billing.PortalRequest{Portal: new("x"), Flow: catalog.Params{}, Locale: new("x"), ReturnURL: new("")},
-			verdict{problem.MalformedRequest, []string{"/portal", "/flow", "/locale", "/return_url"}},
+			billing.PortalRequest{Portal: new("x"), Flow: &billing.FlowRequest{}, Locale: new("x"), ReturnURL: new("")},
+			verdict{problem.MalformedRequest, []string{"/portal", "/flow/type", "/locale", "/return_url"}},
 		},
 	} {
 		s := newService(t)

@@ -29,7 +29,7 @@ func (s *Service) Checkout(ctx context.Context, c Caller, id string) (CheckoutSe
 	if err != nil {
 		return CheckoutSession{}, err
 	}
-	if string(session.Customer) != customer.ID || session.Livemode != c.owner.Livemode {
+	if !customer.Has(string(session.Customer), string(session.CustomerAccount)) || session.Livemode != c.owner.Livemode {
 		s.metrics.foreign.Inc()
 		return CheckoutSession{}, problem.New(problem.NotFound, nil)
 	}

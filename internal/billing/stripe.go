@@ -18,7 +18,13 @@ type NewSession struct {
 	Version string
 	// What the answer must say, or it is not believed.
 	Customer string
-	Livemode bool
+	// IsAccount says that Customer is an account's id, which is in customer_account.
+	IsAccount bool
+	Livemode  bool
+}
+
+func (n NewSession) customer() customers.Customer {
+	return customers.Customer{ID: n.Customer, IsAccount: n.IsAccount}
 }
 
 // Stripe is what the use cases ask of Stripe. An answer without an error has
@@ -29,14 +35,16 @@ type Stripe interface {
 	catalog.PriceSource
 	AccountSource
 	History
+	FlowTargets
+	PortalConfigurations
 	CreateCheckoutSession(ctx context.Context, s NewSession) (CheckoutSession, error)
 	// CheckoutSession reads one session. Whose it is, is for the caller to judge.
 	CheckoutSession(ctx context.Context, id string, livemode bool) (CheckoutSession, error)
 	CreatePortalSession(ctx context.Context, s NewSession) (PortalSession, error)
 	// CheckoutVersion and PortalVersion are the Stripe-Versions that the sessions of
 	// either kind are created at when NewSession names none.
-	CheckoutVersion() string
-	PortalVersion() string
+	CheckoutVersion(isAccount bool) string
+	PortalVersion(isAccount bool) string
 	// PromotionCodeID returns the id of the active promotion code that customers
 	// know as code, or an error that satisfies catalog.IsMissing.
 	PromotionCodeID(ctx context.Context, code string) (string, error)
@@ -82,6 +90,18 @@ type KeyError interface {
 func isKeyRefused(err error) bool {
 	e, ok := errors.AsType[KeyError](err)
 	return ok && e.KeyRefused()
+}
+
+// AccountError is implemented by errors that say the key has no access to the account
+// that a call was made for.
+type AccountError interface {
+	error
+	AccountRefused() bool
+}
+
+func isAccountRefused(err error) bool {
+	e, ok := errors.AsType[AccountError](err)
+	return ok && e.AccountRefused()
 }
 
 // Accounts remembers which account a key belongs to, without the key.

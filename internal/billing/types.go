@@ -85,18 +85,18 @@ func (s CheckoutSession) IsReplayed() bool { return s.Replayed }
 // PortalSession is what Till shows of Stripe's Billing Portal session. Its URL
 // opens the customer's account for whoever has it.
 type PortalSession struct {
-	ID              ID              `json:"id"`
-	Object          string          `json:"object"`
-	Configuration   ID              `json:"configuration"`
-	Created         int64           `json:"created"`
-	Customer        ID              `json:"customer"`
-	CustomerAccount ID              `json:"customer_account"`
-	Flow            json.RawMessage `json:"flow"`
-	Livemode        bool            `json:"livemode"`
-	Locale          *string         `json:"locale"`
-	OnBehalfOf      *string         `json:"on_behalf_of"`
-	ReturnURL       *string         `json:"return_url"`
-	URL             string          `json:"url"`
+	ID              ID          `json:"id"`
+	Object          string      `json:"object"`
+	Configuration   ID          `json:"configuration"`
+	Created         int64       `json:"created"`
+	Customer        ID          `json:"customer"`
+	CustomerAccount ID          `json:"customer_account"`
+	Flow            *PortalFlow `json:"flow"`
+	Livemode        bool        `json:"livemode"`
+	Locale          *string     `json:"locale"`
+	OnBehalfOf      *string     `json:"on_behalf_of"`
+	ReturnURL       *string     `json:"return_url"`
+	URL             string      `json:"url"`
 	// Replayed is as in CheckoutSession.
 	Replayed bool `json:"-"`
 }
@@ -127,9 +127,8 @@ type CheckoutItem struct {
 
 // PortalRequest is the body of POST /portal; it may be empty.
 type PortalRequest struct {
-	ReturnURL *string `json:"return_url"`
-	Locale    *string `json:"locale"`
-	Portal    *string `json:"portal"`
-	// Known to the contract, and accepted by no portal of this version.
-	Flow map[string]any `json:"flow"`
+	ReturnURL *string      `json:"return_url"`
+	Locale    *string      `json:"locale"`
+	Portal    *string      `json:"portal"`
+	Flow      *FlowRequest `json:"flow"`
 }

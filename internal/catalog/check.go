@@ -58,21 +58,12 @@ func (p Portal) Check(r Rules) []Finding {
 	return j.findings
 }
 
-// The flows that a portal can have. Two of them take a coupon.
-const (
-	flowPaymentMethod = "payment_method_update"
-	flowCancel        = "subscription_cancel"
-	flowUpdate        = "subscription_update"
-	flowConfirm       = "subscription_update_confirm"
-)
-
 func (p Portal) checkFlows(j *judge) {
-	known := []string{flowPaymentMethod, flowCancel, flowUpdate, flowConfirm}
 	for i, flow := range p.Flows {
 		at := fmt.Sprintf("flows.%d", i)
 		switch {
-		case !slices.Contains(known, flow):
-			j.add(at, "unknown flow %q%s", flow, didYouMean(Nearest(flow, known)))
+		case !slices.Contains(flows, flow):
+			j.add(at, "unknown flow %q%s", flow, didYouMean(Nearest(flow, flows)))
 		case slices.Index(p.Flows, flow) != i:
 			j.add(at, "%q is listed twice", flow)
 		}
@@ -86,8 +77,8 @@ func (p Portal) checkFlows(j *judge) {
 			j.add(at, "%q is listed twice", coupon)
 		}
 	}
-	if len(p.Coupons) > 0 && !slices.Contains(p.Flows, flowCancel) && !slices.Contains(p.Flows, flowConfirm) {
-		j.add("coupons", "no flow takes one: add %s or %s to flows", flowCancel, flowConfirm)
+	if len(p.Coupons) > 0 && !slices.Contains(p.Flows, FlowSubscriptionCancel) && !slices.Contains(p.Flows, FlowSubscriptionUpdateConfirm) {
+		j.add("coupons", "no flow takes one: add %s or %s to flows", FlowSubscriptionCancel, FlowSubscriptionUpdateConfirm)
 	}
 }
 

@@ -5,6 +5,7 @@
 package config
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -51,12 +52,19 @@ type Stripe struct {
 	Key secret.Secret
 	// APIBase has no final slash. In development "" stands for the program's sandbox.
 	APIBase string
-	// Account, when given, must be the key's account. Version, when given, is the
-	// Stripe-Version to send.
-	Account, Version string
+	// Account, when given, must be the key's account. Connected, when given, is the
+	// account that every call is made for. Version, when given, is the Stripe-Version
+	// to send.
+	Account, Connected, Version string
+	// Versions are the Stripe-Versions of single operations.
+	Versions map[string]string
 	// MetadataSubject is "plain" or "sha256": how till_subject is written.
 	MetadataSubject string
 }
+
+// WorkedFor is the configured account whose customers, prices and sessions these are;
+// "" leaves it to Stripe to say.
+func (s Stripe) WorkedFor() string { return cmp.Or(s.Connected, s.Account) }
 
 // Database is where customers and idempotency keys are kept.
 type Database struct {

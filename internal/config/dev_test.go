@@ -39,7 +39,7 @@ func TestDevHasItsOwnConfiguration(t *testing.T) {
 			},
 			{Name: "tshirt", Mode: "payment", LineItems: item("tshirt", 10), Accepts: accepts},
 		},
-		Portals:   []catalog.Portal{{Name: "default"}},
+		Portals:   []catalog.Portal{{Name: "default", Flows: catalog.Flows(), Coupons: []string{"welcome10"}}},
 		Redirects: redirect.Options{AllowLoopback: true},
 		Audit:     config.Audit{Mode: "async", Retention: 400 * 24 * time.Hour},
 	}

@@ -80,11 +80,13 @@ type introspectionBody struct {
 }
 
 type stripeSection struct {
-	SecretKey       secret.Secret `env:"STRIPE_SECRET_KEY" outside:"secret_key" help:"secret or, better, restricted key"`
-	APIBase         string        `env:"STRIPE_API_BASE" outside:"api_base" default:"https://api.stripe.com" help:"where Stripe is; anything else is for test keys only"`
-	Account         string        `yaml:"account" help:"account the key must belong to, acct_…"`
-	Version         string        `yaml:"version" help:"Stripe-Version to send, such as 2023-10-16"`
-	MetadataSubject string        `yaml:"metadata_subject" default:"plain" help:"how subjects are written into Stripe's metadata: plain or sha256"`
+	SecretKey       secret.Secret     `env:"STRIPE_SECRET_KEY" outside:"secret_key" help:"secret or, better, restricted key"`
+	APIBase         string            `env:"STRIPE_API_BASE" outside:"api_base" default:"https://api.stripe.com" help:"where Stripe is; anything else is for test keys only"`
+	Account         string            `yaml:"account" help:"account the key must belong to, acct_…"`
+	Connected       string            `yaml:"connected_account" help:"connected account, acct_…, that every call is made for (Connect)"`
+	Version         string            `yaml:"version" help:"Stripe-Version to send, such as 2023-10-16"`
+	Versions        map[string]string `yaml:"versions" help:"Stripe-Versions of single operations"`
+	MetadataSubject string            `yaml:"metadata_subject" default:"plain" help:"how subjects are written into Stripe's metadata: plain or sha256"`
 }
 
 type databaseSection struct {

@@ -178,7 +178,7 @@ func TestDescribeListsEverySetting(t *testing.T) {
 		"TILL_AUTH_COOKIE_NAME|auth.cookie.name||false",
 		"STRIPE_SECRET_KEY|||true",
 		"STRIPE_API_BASE||https://api.stripe.com|false",
-		"TILL_STRIPE_ACCOUNT|stripe.account||false",
+		"TILL_STRIPE_ACCOUNT|stripe.account||false", "TILL_STRIPE_CONNECTED_ACCOUNT|stripe.connected_account||false",
 		"TILL_STRIPE_VERSION|stripe.version||false",
 		"TILL_STRIPE_METADATA_SUBJECT|stripe.metadata_subject|plain|false",
 		"TILL_DATABASE_URL|database.url|sqlite://till.db|true",

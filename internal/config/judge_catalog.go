@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
@@ -10,12 +11,18 @@ import (
 	"till/internal/catalog"
 )
 
+// The operations that templates are for, by the names that stripe.versions knows.
+const (
+	createCheckout = "checkout.sessions.create"
+	createPortal   = "billing_portal.sessions.create"
+)
+
 // templateName: names are parts of metrics, metadata and JSON.
 var templateName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 
 // rules are what templates are judged by: the version their sessions are created with.
-func (l *loader) rules() catalog.Rules {
-	version := l.doc.Stripe.Version
+func (l *loader) rules(operation string) catalog.Rules {
+	version := cmp.Or(l.doc.Stripe.Versions[operation], l.doc.Stripe.Version)
 	if !versionShape.MatchString(version) {
 		version = "" // it has a problem of its own
 	}
@@ -24,7 +31,7 @@ func (l *loader) rules() catalog.Rules {
 
 func (l *loader) judgeDefaults() catalog.Defaults {
 	defaults := catalog.Defaults(l.doc.Defaults)
-	l.findings(defaults.Check(l.rules()), func(path string) string { return join("defaults", path) })
+	l.findings(defaults.Check(l.rules(createCheckout)), func(path string) string { return join("defaults", path) })
 	return defaults
 }
 
@@ -32,7 +39,7 @@ func (l *loader) judgePlans(defaults catalog.Defaults) []catalog.Plan {
 	var all []catalog.Plan
 	for _, name := range sortedKeys(l.doc.Plans) {
 		plan := defaults.Plan(l.doc.Plans[name].catalog(name))
-		findings := plan.Check(l.rules())
+		findings := plan.Check(l.rules(createCheckout))
 		if l.spoiled("plans." + name + ".mode") {
 			findings = nil // nearly all of them depend on the mode
 		}
@@ -40,7 +47,7 @@ func (l *loader) judgePlans(defaults catalog.Defaults) []catalog.Plan {
 		if l.touched("plans." + name + ".params_unchecked") {
 			plan.Unchecked = nil // it would only be found once more
 		}
-		all = append(all, plan.Settled(l.rules()))
+		all = append(all, plan.Settled(l.rules(createCheckout)))
 	}
 	return all
 }
@@ -58,7 +65,7 @@ func (l *loader) judgePortals(defaults catalog.Defaults) []catalog.Portal {
 			Name: name, Params: body.Params, Unchecked: body.Unchecked, Flows: body.Flows, Coupons: body.Coupons,
 			MissingCustomer: body.MissingCustomer, DeletedCustomer: body.DeletedCustomer,
 		})
-		l.judgeTemplate("portals."+name, name, portal.Check(l.rules()))
+		l.judgeTemplate("portals."+name, name, portal.Check(l.rules(createPortal)))
 		all = append(all, portal.Settled())
 	}
 	return all

@@ -22,7 +22,10 @@ const (
 
 func (l *loader) judgeStripe() Stripe {
 	in := l.doc.Stripe
-	out := Stripe{Key: in.SecretKey, Account: in.Account, Version: in.Version, MetadataSubject: in.MetadataSubject}
+	out := Stripe{
+		Key: in.SecretKey, Account: in.Account, Connected: in.Connected, Version: in.Version, Versions: in.Versions,
+		MetadataSubject: in.MetadataSubject,
+	}
 	if l.Dev {
 		out.Key = l.judgeDevKey(in.SecretKey)
 	} else {
@@ -32,11 +35,35 @@ func (l *loader) judgeStripe() Stripe {
 	if in.Account != "" && !accountShape.MatchString(in.Account) {
 		l.rule("stripe.account", "is not an account id", "write acct_ and what follows it in the Dashboard, or leave it out")
 	}
+	if in.Connected != "" && !accountShape.MatchString(in.Connected) {
+		l.rule("stripe.connected_account", "is not an account id", "write acct_ and what follows it, or leave it out to work for the key's own account")
+	}
+	if in.Connected != "" && in.Account != "" && in.Account != in.Connected {
+		l.rule("stripe.account", "is not stripe.connected_account, and that is the account that is worked for", "leave stripe.account out")
+	}
+	l.judgeVersions()
 	if in.Version != "" && !versionShape.MatchString(in.Version) {
 		l.rule("stripe.version", "is not a Stripe version", "write such as 2023-10-16 or 2025-03-31.basil, or leave it out")
 	}
 	l.isOneOf("stripe.metadata_subject", in.MetadataSubject, "plain", "sha256")
 	return out
+}
+
+// judgeVersions looks at the versions of single operations: one of a misspelled name
+// would never be sent, and one that does not know its operation is refused by Stripe.
+func (l *loader) judgeVersions() {
+	for _, name := range sortedKeys(l.doc.Stripe.Versions) {
+		path, version := "stripe.versions."+name, l.doc.Stripe.Versions[name]
+		oldest, known := l.Operations[name]
+		switch {
+		case !versionShape.MatchString(version):
+			l.rule(path, "is not a Stripe version", "write such as 2025-03-31.basil")
+		case !known && l.Operations != nil:
+			l.rule(path, "names no operation of Stripe's that this service uses", "write one of "+strings.Join(sortedKeys(l.Operations), ", "))
+		case version < oldest:
+			l.rule(path, "is older than the operation", "write "+oldest+" or a later one")
+		}
+	}
 }
 
 // isLive is generous: a live key with a stray space or quote is one too.

@@ -19,6 +19,9 @@ type Source struct {
 	Dev bool
 	// Environ has the form of os.Environ.
 	Environ []string
+	// Operations are those that stripe.versions may name, each with the oldest version
+	// that knows it ("" for any); nil takes every name.
+	Operations map[string]string
 	// ReadFile is os.ReadFile when nil.
 	ReadFile func(string) ([]byte, error)
 }

@@ -68,6 +68,12 @@ func TestStripeKeysAndHosts(t *testing.T) {
 		{"newline", []string{"STRIPE_API_BASE=https://a\nb"}, "not an absolute URL", ""},
 		{"account", []string{"TILL_STRIPE_ACCOUNT=acct_1A"}, "", ""},
 		{"version", []string{"TILL_STRIPE_VERSION=2025-03-31.basil"}, "", ""},
+		{"connected account", []string{"TILL_STRIPE_CONNECTED_ACCOUNT=acct_1A"}, "", ""},
+		{"connected account twice", []string{"TILL_STRIPE_CONNECTED_ACCOUNT=acct_1A", "TILL_STRIPE_ACCOUNT=acct_1A"}, "", ""},
+		{"connected account and another", []string{"TILL_STRIPE_CONNECTED_ACCOUNT=acct_1A", "TILL_STRIPE_ACCOUNT=acct_1B"}, "is not stripe.connected_account", ""},
+		{"no connected account", []string{"TILL_STRIPE_CONNECTED_ACCOUNT=ca_1A"}, "stripe.connected_account", ""},
+		{"connected account with a header", []string{"TILL_STRIPE_CONNECTED_ACCOUNT=acct_1A\r\nX: y"}, "stripe.connected_account", ""},
+		{"versions", []string{"TILL_STRIPE_VERSIONS=x"}, "", "can only stand in the file"},
 		{"version with a trailing line", []string{"TILL_STRIPE_VERSION=2025-03-31\n"}, "is not a Stripe version", ""},
 	})
 }

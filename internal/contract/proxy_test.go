@@ -65,6 +65,8 @@ type proxy struct {
 	patched map[string]map[string]int // operation, field: how often
 	// sessions is what a stateful Stripe would remember of each: its customer and metadata.
 	sessions map[string]object
+	// customer is the id of the newest.
+	customer any
 }
 
 type object = map[string]any
@@ -152,7 +154,7 @@ func objectsOf(answer object) []object {
 
 // patchable are the fields of answers that may be changed: what stripe-mock cannot know
 // (it remembers nothing) or invents (a live-mode portal on a host of its authors').
-var patchable = []string{"id", "livemode", "url", "customer", "metadata", "lookup_key"}
+var patchable = []string{"id", "livemode", "url", "customer", "metadata", "lookup_key", "flow", "status", "code", "active"}
 
 func (p *proxy) patchObject(x *exchange, at object) {
 	set := func(field string, value any) {
@@ -177,12 +179,22 @@ func (p *proxy) patchObject(x *exchange, at object) {
 	switch at["object"] {
 	case "customer":
 		set("metadata", sentMetadata(form))
+		if x.method == http.MethodPost {
+			p.customer = at["id"]
+		}
+	case "subscription":
+		set("customer", p.customer)
+		set("status", "active")
+	case "promotion_code":
+		set("code", form.Get("code"))
+		set("active", true)
 	case "price":
 		if key := form.Get("lookup_keys[0]"); key != "" {
 			set("lookup_key", key)
 		}
 	case "billing_portal.session":
 		set("customer", form.Get("customer"))
+		set("flow", sentFlow(form))
 		set("url", "https://billing.stripe.com/p/session/test_from_the_mock")
 	case "checkout.session":
 		id, _ := at["id"].(string)
@@ -199,6 +211,19 @@ func same(a, b any) bool {
 	x, err1 := json.Marshal(a)
 	y, err2 := json.Marshal(b)
 	return err1 == nil && err2 == nil && bytes.Equal(x, y)
+}
+
+// sentFlow is the flow as far as the service looks at it.
+func sentFlow(form url.Values) any {
+	kind := form.Get("flow_data[type]")
+	if kind == "" {
+		return nil
+	}
+	flow := object{"type": kind}
+	if sub := form.Get("flow_data[" + kind + "][subscription]"); sub != "" {
+		flow[kind] = object{"subscription": sub}
+	}
+	return flow
 }
 
 func sentMetadata(form url.Values) object {

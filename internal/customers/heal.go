@@ -19,7 +19,8 @@ const healEvery = time.Hour
 // next generation, and returns the one that then stands. Stripe is asked first:
 // only a customer that is surely gone is replaced, and in live mode only one that
 // was deleted, because there an id that was never seen means that the mapping, or
-// the key, is another account's. Errors are *problem.Error.
+// the key, is another account's. An account that stands in for a customer is never
+// replaced: no_customer. Errors are *problem.Error.
 func (s *Service) Heal(ctx context.Context, owner Owner, lost Customer) (Customer, error) {
 	s.cache.Compute(owner, func(known Customer, found bool) (Customer, otter.ComputeOp) {
 		if found && known.ID == lost.ID {
@@ -51,6 +52,10 @@ func (s *Service) heal(ctx context.Context, owner Owner, lost Customer) (Record,
 	}
 	if err := rec.Check(); err != nil {
 		return rec, resultFailed, unavailable(err)
+	}
+	if rec.IsAccount {
+		return rec, resultRefused, problem.New(problem.NoCustomer,
+			fmt.Errorf("account %s was imported, and only an import could bring another", rec.CustomerID))
 	}
 	if err := s.surelyGone(ctx, rec); err != nil {
 		return rec, resultFailed, err

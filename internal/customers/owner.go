@@ -91,10 +91,30 @@ func (f SubjectForm) Apply(subject string) string {
 // Customer is an owner's customer at Stripe.
 type Customer struct {
 	ID string
+	// IsAccount says that ID is that of an account (Accounts v2), which stands in for a
+	// customer. It was imported: none is ever created, and none is replaced.
+	IsAccount bool
 	// Generation counts the customers that the owner has had, from 1.
 	Generation int
 	// Sent is what the customer was last told of the person.
 	Sent Sent
+}
+
+// Param is Stripe's name of the parameter that the ID goes into.
+func (c Customer) Param() string {
+	if c.IsAccount {
+		return "customer_account"
+	}
+	return "customer"
+}
+
+// Has reports whether an object of Stripe's that names customer and account, either of
+// which may be "", belongs to c.
+func (c Customer) Has(customer, account string) bool {
+	if c.IsAccount {
+		customer = account
+	}
+	return customer != "" && customer == c.ID
 }
 
 // Metadata is what the owner's Stripe objects carry, so that the operator's own

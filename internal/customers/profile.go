@@ -18,6 +18,9 @@ const tellDeadline = 3 * time.Second
 // may have corrected it there. A failure is logged and harms nobody; unless Stripe
 // refused the value, the next call tries again.
 func (s *Service) Tell(ctx context.Context, owner Owner, c Customer, p Profile) {
+	if c.IsAccount {
+		return // what it says of the person is said where it was made
+	}
 	sent, news := c.Sent, Profile{}
 	if differs(owner, p.Email, sent.Email) {
 		sent.Email, news.Email = fingerprint(owner, p.Email), p.Email

@@ -43,14 +43,18 @@ var (
 
 // reservation is a new row for the owner, with everything frozen.
 func (s *Service) reservation(owner Owner, generation int, now Moment) Record {
+	return reservation(owner, generation, s.o.SubjectForm, s.o.Version, now.Latest)
+}
+
+func reservation(owner Owner, generation int, subjects SubjectForm, version string, now time.Time) Record {
 	form := url.Values{}
-	for k, v := range owner.Metadata(s.o.SubjectForm, generation) {
+	for k, v := range owner.Metadata(subjects, generation) {
 		form.Set("metadata["+k+"]", v)
 	}
 	return Record{
 		Owner: owner, Generation: generation, State: Reserved,
 		IdempotencyKey: owner.idempotencyKey(generation),
-		Params:         form.Encode(), Version: s.o.Version, ReservedAt: now.Latest,
+		Params:         form.Encode(), Version: version, ReservedAt: now,
 	}
 }
 

@@ -165,6 +165,10 @@ func (c connection) Page(ctx context.Context, a customers.Account, after custome
 	})
 }
 
+func (c connection) Import(ctx context.Context, r customers.Record, with customers.Customer) (customers.Record, error) {
+	return query(ctx, c, storetest.Import, r.Owner, func(m *storetest.Memory) (customers.Record, error) { return m.Import(ctx, r, with) })
+}
+
 // CountReserved only feeds a gauge, so it is not worth anybody's time.
 func (c connection) CountReserved(ctx context.Context, a customers.Account, t time.Time) (int, error) {
 	c.p.s.yields()

@@ -42,6 +42,8 @@ type Record struct {
 	State      State
 	// CustomerID is set if and only if the record is Active.
 	CustomerID string
+	// IsAccount says that CustomerID is an account's, see Customer.
+	IsAccount bool
 	// IdempotencyKey, Params and Version are frozen when the row is written and
 	// sent as they are on every try: Stripe refuses a key with other parameters.
 	IdempotencyKey string
@@ -66,7 +68,7 @@ type Sent struct{ Email, Name string }
 
 // Customer returns the record's customer.
 func (r Record) Customer() Customer {
-	return Customer{ID: r.CustomerID, Generation: r.Generation, Sent: r.Sent}
+	return Customer{ID: r.CustomerID, IsAccount: r.IsAccount, Generation: r.Generation, Sent: r.Sent}
 }
 
 // Store keeps records. Every method commits durably before it returns without
@@ -126,6 +128,10 @@ type Ledger interface {
 	// ErrChanged unless the record is still active with r's generation and customer,
 	// ErrTaken as in Activate.
 	Replace(ctx context.Context, r Record, c Customer) (Record, error)
+	// Import writes r, a reservation, as an active record with the customer c, unless
+	// the owner has a record, and returns the one that then stands. ErrTaken as in
+	// Activate.
+	Import(ctx context.Context, r Record, c Customer) (Record, error)
 	// NoteFound keeps f for the day its owner comes. Of several for the same owner
 	// the one of the latest generation stays, and of those the first.
 	NoteFound(ctx context.Context, f Found) error

@@ -79,9 +79,9 @@ func TestFormsToThePortal(t *testing.T) {
 		"locale=de&return_url=":               "303 - -",
 		"portal=default":                      "303 - -",
 		"return_url=https://app.example.com/": "303 - -",
-		"flow[type]=subscription_cancel":      "422 catalog_not_allowed /flow",
+		"flow[type]=customer_update":          "422 validation_failed /flow/type",
 		"flow[type]=a&flow[type][x]=b":        "400 malformed_request /flow/type/x",
-		"flow[type][x]=b&flow[type]=a":        "400 malformed_request /flow/type",
+		"flow[type][x]=b&flow[type]=a":        "400 malformed_request /flow/type/x",
 		"plan=pro":                            "400 malformed_request /plan",
 		"portal=no":                           "422 catalog_not_allowed /portal",
 	} {

@@ -119,8 +119,8 @@ func newHouse(t *testing.T, set settings) *house {
 		Apps: map[string]string{"ios": "myapp://billing"}, PublicURL: publicURL,
 	})
 	must(err)
-	plans := catalog.New(append(testPlans(), choosing()...), []catalog.Portal{{Name: "default"}, {Name: "customers-only", MissingCustomer: catalog.Refuse}})
-	mapping, err := customers.New(db, client, h.registry, customers.Options{Version: client.Version()})
+	plans := catalog.New(append(testPlans(), choosing()...), testPortals())
+	mapping, err := customers.New(db, client, h.registry, customers.Options{Version: client.CustomerVersion()})
 	must(err)
 	gate := billing.NewGate(billing.GateOptions{
 		Stripe: client, Accounts: db, Catalog: plans, Fingerprint: "test", Logger: logger,

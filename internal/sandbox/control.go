@@ -27,6 +27,7 @@ func (s *Sandbox) controlRoutes() *http.ServeMux {
 		"GET /v1/state":                   s.readState,
 		"POST /v1/reset":                  s.resetByOrder,
 		"POST /v1/customer_accounts":      s.addCustomerAccount,
+		"DELETE /v1/portal_settings":      s.forgetPortalSettings,
 	} {
 		mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) { control(w, r, run) })
 	}

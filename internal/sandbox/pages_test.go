@@ -464,6 +464,14 @@ func TestPortalRefusals(t *testing.T) {
 			wantError(t, s.post("/v1/billing_portal/sessions", tt.params...), 400, tt.code, tt.param)
 		})
 	}
+	several := s.complete(s.session(with(subscribing, "customer="+ann, "line_items[1][price]=price_api_calls")...).str("id")).str("subscription")
+	for kind, more := range map[string][]string{
+		"subscription_update":         nil,
+		"subscription_update_confirm": {"flow_data[subscription_update_confirm][items][0][id]=si_x"},
+	} {
+		at := "flow_data[" + kind + "][subscription]"
+		wantError(t, s.post("/v1/billing_portal/sessions", append(more, "customer="+ann, "flow_data[type]="+kind, at+"="+several)...), 400, "", at)
+	}
 	if got := s.count("billing_portal_sessions"); got != 0 {
 		t.Errorf("%d portal sessions", got)
 	}
@@ -480,5 +488,46 @@ func TestPortalRefusals(t *testing.T) {
 	got := s.must("/v1/billing_portal/sessions", "customer="+ann, "expand[]=configuration", "on_behalf_of=acct_x")
 	if got.str("configuration", "object") != "billing_portal.configuration" || got.str("on_behalf_of") != "acct_x" {
 		t.Errorf("expanded: %s", got.raw)
+	}
+}
+
+// The settings of the portal were never saved: Stripe names neither code nor parameter.
+func TestAPortalWithoutSettings(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	customer := s.customer()
+	named := s.must("/v1/billing_portal/configurations", "features[invoice_history][enabled]=true").str("id")
+	s.control("DELETE", "/sandbox/v1/portal_settings", "")
+	wantError(t, s.post("/v1/billing_portal/sessions", "customer="+customer), 400, "", "")
+	if got := s.get("/v1/billing_portal/configurations", "is_default=true").at("data").([]any); len(got) != 0 {
+		t.Errorf("got %v", got)
+	}
+	s.must("/v1/billing_portal/sessions", "customer="+customer, "configuration="+named)
+	s.control("POST", "/sandbox/v1/reset", "")
+	s.must("/v1/billing_portal/sessions", "customer="+s.customer())
+}
+
+// An account in the place of a customer has subscriptions of its own.
+func TestSubscriptionsOfACustomerAccount(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	own := s.control("POST", "/sandbox/v1/customer_accounts", `{}`).str("id")
+	other := s.control("POST", "/sandbox/v1/customer_accounts", `{}`).str("id")
+	sub := s.complete(s.session(with(subscribing, "customer_account="+own)...).str("id")).str("subscription")
+	if got := s.get("/v1/subscriptions/" + sub).str("customer_account"); got != own {
+		t.Errorf("the subscription is of %q", got)
+	}
+	for account, want := range map[string]int{own: 1, other: 0} {
+		if got := s.get("/v1/subscriptions", "customer_account="+account).at("data").([]any); len(got) != want {
+			t.Errorf("%s has %v", account, got)
+		}
+	}
+	at := "flow_data[subscription_cancel][subscription]"
+	s.must("/v1/billing_portal/sessions", "customer_account="+own, "flow_data[type]=subscription_cancel", at+"="+sub)
+	for _, whose := range []string{"customer_account=" + other, "customer=" + s.customer()} {
+		wantError(t, s.post("/v1/billing_portal/sessions", whose, "flow_data[type]=subscription_cancel", at+"="+sub), 400, "resource_missing", at)
+	}
+	for _, name := range []string{"customer", "customer_account"} {
+		wantError(t, s.call("GET", "/v1/subscriptions", []string{name + "=acct_nobody"}), 400, "resource_missing", name)
 	}
 }

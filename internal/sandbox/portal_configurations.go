@@ -1,5 +1,10 @@
 package sandbox
 
+import (
+	"net/http"
+	"slices"
+)
+
 // noFeatures is a configuration in which nothing is enabled, with all its parts.
 var noFeatures = object{
 	"customer_update":       object{"allowed_updates": []any{}, "enabled": false},
@@ -106,4 +111,20 @@ func enabled(config *record, feature string) bool {
 	all, _ := config.fields["features"].(object)
 	part, _ := all[feature].(object)
 	return part["enabled"] == true
+}
+
+// forgetPortalSettings makes the account one whose portal settings were never saved:
+// it has no default configuration, and portals that name none cannot be opened.
+func (s *Sandbox) forgetPortalSettings(*http.Request) (any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.state.tables["billing_portal.configuration"]
+	t.rows = slices.DeleteFunc(slices.Clone(t.rows), func(r *record) bool {
+		if r.fields["is_default"] == true {
+			delete(t.byID, r.id)
+			return true
+		}
+		return false
+	})
+	return object{"forgotten": true}, nil
 }

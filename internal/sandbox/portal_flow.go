@@ -59,11 +59,14 @@ func (c *call) subscriptionFlow(p params, kind, at, customer string) (object, er
 		return nil, err
 	}
 	c.renewIfDue(sub)
-	if sub.customer() != customer {
+	if sub.customer() != customer || sub.str("customer_account") != c.params.str("customer_account") {
 		return nil, noSuch("subscription", sub.id, join(at, "subscription"))
 	}
 	if sub.status() == "canceled" {
 		return nil, invalid("", join(at, "subscription"), "This subscription is already canceled.")
+	}
+	if kind != "subscription_cancel" && len(subscriptionItems(sub)) > 1 {
+		return nil, invalid("", join(at, "subscription"), "This subscription has several items and cannot be updated in the portal.")
 	}
 	shown := object{"subscription": sub.id}
 	switch kind {

@@ -10,7 +10,7 @@ func (c *call) newSubscription(session *record, s *checkout, method *record) (*r
 		end, status, trialStart, trialEnd = firstPeriodEnd(s.items, c.now), "active", nil, nil
 	}
 	fields := object{
-		"customer": session.customer(), "currency": session.str("currency"), "status": status,
+		"customer": session.customer(), "customer_account": nullable(session.str("customer_account")), "currency": session.str("currency"), "status": status,
 		"trial_start": trialStart, "trial_end": trialEnd, "start_date": c.now, "billing_cycle_anchor": end,
 		"default_payment_method": method.id, "metadata": s.subscription.metadata(object{}),
 	}

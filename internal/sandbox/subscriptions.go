@@ -14,6 +14,14 @@ func subscriptionOperations() []operation {
 
 // listSubscriptions leaves canceled ones out unless asked, as Stripe does.
 func listSubscriptions(c *call) (any, error) {
+	if id := c.params.str("customer"); id != "" && c.find("customer", id) == nil {
+		return nil, noSuch("customer", id, "customer")
+	}
+	if c.params.has("customer_account") {
+		if _, err := c.knownCustomerAccount("customer_account"); err != nil {
+			return nil, err
+		}
+	}
 	same := c.equals("customer", "customer_account", "collection_method")
 	price := c.params.str("price")
 	return c.list(listing{

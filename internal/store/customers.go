@@ -12,7 +12,7 @@ import (
 // columns are what records scans, in its order.
 const columns = `account, livemode, issuer, kind, subject, generation, state, customer,
 	idempotency_key, params, stripe_version, key_spent,
-	reserved_at, first_attempt_at, last_attempt_at, healed_at, sent_email, sent_name`
+	reserved_at, first_attempt_at, last_attempt_at, healed_at, sent_email, sent_name, customer_is_account`
 
 const ofOwner = ` WHERE account = $1 AND livemode = $2 AND issuer = $3 AND kind = $4 AND subject = $5`
 
@@ -99,7 +99,7 @@ func (s *Store) Heal(ctx context.Context, r, next customers.Record) (customers.R
 	return s.move(ctx, r.Owner, `UPDATE customers SET state = 'reserved', customer = NULL, activated_at = NULL,
 		generation = $8, idempotency_key = $9, params = $10, stripe_version = $11,
 		key_spent = FALSE, reserved_at = $12, first_attempt_at = NULL, last_attempt_at = NULL,
-		healed_at = $13, sent_email = '', sent_name = ''`+stillActive,
+		healed_at = $13, sent_email = '', sent_name = '', customer_is_account = FALSE`+stillActive,
 		ownerArgs(r.Owner, r.Generation, r.CustomerID, next.Generation, next.IdempotencyKey, next.Params, next.Version,
 			millis(next.ReservedAt), millis(next.HealedAt)))
 }
@@ -140,7 +140,7 @@ func (r *recordRow) dest() []any {
 	return []any{
 		&r.Owner.ID, &r.Owner.Livemode, &r.Owner.Issuer, &r.Owner.Kind, &r.Owner.Subject, &r.Generation, &r.State, &r.customer,
 		&r.IdempotencyKey, &r.Params, &r.Version, &r.KeySpent,
-		&r.reserved, &r.first, &r.latest, &r.healed, &r.Sent.Email, &r.Sent.Name,
+		&r.reserved, &r.first, &r.latest, &r.healed, &r.Sent.Email, &r.Sent.Name, &r.IsAccount,
 	}
 }
 

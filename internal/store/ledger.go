@@ -49,8 +49,27 @@ func (s *Store) Replace(ctx context.Context, r customers.Record, c customers.Cus
 		return r, errors.New("writing a customer: it is of no later generation")
 	}
 	return s.move(ctx, r.Owner, `UPDATE customers
-		SET customer = $8, generation = $9, sent_email = $10, sent_name = $11, activated_at = $12`+stillActive,
+		SET customer = $8, generation = $9, sent_email = $10, sent_name = $11, activated_at = $12,
+		customer_is_account = FALSE`+stillActive,
 		ownerArgs(r.Owner, r.Generation, r.CustomerID, c.ID, c.Generation, c.Sent.Email, c.Sent.Name, millis(s.now())))
+}
+
+// Import implements customers.Ledger.
+func (s *Store) Import(ctx context.Context, r customers.Record, c customers.Customer) (customers.Record, error) {
+	_, err := s.engine.exec(ctx, `INSERT INTO customers
+		(account, livemode, issuer, kind, subject, generation, state, customer, customer_is_account,
+		idempotency_key, params, stripe_version, reserved_at, activated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, 'active', $7, $8, $9, $10, $11, $12, $13)
+		ON CONFLICT (account, livemode, issuer, kind, subject) DO NOTHING`,
+		ownerArgs(r.Owner, r.Generation, c.ID, c.IsAccount, r.IdempotencyKey, r.Params, r.Version,
+			millis(r.ReservedAt), millis(s.now()))...)
+	switch {
+	case isTaken(err):
+		return customers.Record{Owner: r.Owner}, customers.ErrTaken
+	case err != nil:
+		return customers.Record{Owner: r.Owner}, fmt.Errorf("importing a customer: %w", err)
+	}
+	return s.Find(ctx, r.Owner)
 }
 
 // heard is when something was last heard of a reservation.

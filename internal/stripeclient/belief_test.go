@@ -107,6 +107,26 @@ func TestAnswersNotBelieved(t *testing.T) {
 		"list prices":    listChanges(priceObject),
 		"promotion code": listChanges(promotionObject,
 			with(promotionObject, "code", foreign), with(promotionObject, "code", absent{}), with(promotionObject, "active", false)),
+		"flow's subscription": {
+			{"id", "sub_" + foreign},
+			{"id", absent{}},
+			{"object", "subscription_item"},
+			{"livemode", true},
+			{"status", ""},
+			{"status", absent{}},
+			{"items", absent{}},
+			{"items", nil},
+			{"items", object{"object": "list", "data": []any{}}},
+			{"items", listOf(object{"id": "si/" + foreign, "price": object{"id": "price_1"}})},
+			{"items", listOf(object{"id": "si_1"})},
+			{"items", listOf(object{"id": "si_1", "price": object{"id": "../" + foreign}})},
+		},
+		"flow's subscriptions": listChanges(subscriptionObject, with(subscriptionObject, "customer", "cus_"+foreign),
+			with(subscriptionObject, "customer", nil), with(subscriptionObject, "items", absent{})),
+		"portal configuration": {
+			{"id", "bpc_" + foreign}, {"id", absent{}}, {"object", "billing_portal.session"}, {"livemode", true},
+		},
+		"default portal configuration": listChanges(configurationObject, with(configurationObject, "is_default", false)),
 	}
 	for _, op := range operations {
 		cases := changes[op.name]
@@ -269,11 +289,11 @@ func TestWhatIsHandedOn(t *testing.T) {
 			t.Errorf("session is %+v, %v", session, err)
 		}
 
-		stripe.set(answers(http.StatusOK, with(portalSession, "flow", object{"type": "subscription_cancel"})))
+		stripe.set(answers(http.StatusOK, with(portalSession, "locale", "de")))
 		portal, err := c.CreatePortalSession(t.Context(), createPortal)
 		want := billing.PortalSession{
 			ID: "bps_1", Object: "billing_portal.session", Customer: "cus_1", URL: portalURL,
-			Flow: []byte(`{"type":"subscription_cancel"}`),
+			Locale: new("de"),
 		}
 		if diff := cmp.Diff(want, portal); diff != "" || err != nil {
 			t.Errorf("portal session, %v (-want +got):\n%s", err, diff)

@@ -24,6 +24,7 @@ var (
 	errList     = errors.New("the list is not whole")
 	errCode     = errors.New("the promotion code is not the one asked for, or not active")
 	errNoSecret = errors.New("the session has neither URL nor client secret")
+	errFlow     = errors.New("the session's flow is not the one asked for")
 	errMetadata = errors.New("the customer does not carry the metadata that was sent")
 )
 

@@ -27,6 +27,7 @@ import (
 	"github.com/stripe/stripe-go/v76/form"
 	"golang.org/x/time/rate"
 
+	"till/internal/catalog"
 	"till/internal/problem"
 	"till/internal/secret"
 )
@@ -44,6 +45,10 @@ type Options struct {
 	BaseURL string
 	// Version is the Stripe-Version; the one stripe-go was made for by default.
 	Version string
+	// Versions are the Stripe-Versions of single operations, by the names of Operations.
+	Versions map[string]string
+	// Connected is the connected account that every call is made for; "" is the key's own.
+	Connected string
 	// URLHosts are the hosts (with port, if any) that session URLs may have
 	// besides Stripe's own and, when BaseURL is not Stripe's, its host.
 	URLHosts []string
@@ -94,6 +99,12 @@ func New(o Options) (*Client, error) {
 	if o.Clock == nil {
 		o.Clock = systemClock()
 	}
+	if o.Connected != "" && !catalog.ValidID(o.Connected) {
+		return nil, errors.New("the connected account is not an id")
+	}
+	if err := checkVersions(o.Versions); err != nil {
+		return nil, err
+	}
 	base, err := url.Parse(o.BaseURL)
 	if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") {
 		return nil, errors.New("the Stripe base URL is not an http or https URL")
@@ -117,7 +128,7 @@ func New(o Options) (*Client, error) {
 	c.backend = stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
 		URL: stripe.String(o.BaseURL),
 		HTTPClient: &http.Client{
-			Transport:     &tripper{next: pool, clock: c.clock},
+			Transport:     &tripper{next: pool, clock: c.clock, account: o.Connected},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		MaxNetworkRetries: stripe.Int64(0),
@@ -139,9 +150,14 @@ func Livemode(key secret.Secret) bool {
 	return strings.HasPrefix(k, "sk_live_") || strings.HasPrefix(k, "rk_live_")
 }
 
-// Fingerprint stands for the key where the key itself must not be.
-func Fingerprint(key secret.Secret) string {
-	sum := sha256.Sum256([]byte("till-key-v1\x00" + key.Reveal()))
+// Fingerprint stands for the key, and the account that it is used for if that is a
+// connected one, where the key itself must not be.
+func Fingerprint(key secret.Secret, connected string) string {
+	text := "till-key-v1\x00" + key.Reveal()
+	if connected != "" {
+		text += "\x00" + connected
+	}
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:16])
 }
 
@@ -153,7 +169,7 @@ type call struct {
 	form   *form.Values
 	// key is the idempotency key; empty for reads, and only for them.
 	key string
-	// version overrides the Stripe-Version.
+	// version overrides the operation's Stripe-Version.
 	version string
 	// personal says that Stripe may quote what must not be in a log.
 	personal bool
@@ -248,7 +264,7 @@ func (c *Client) try(ctx context.Context, k call, v stripe.LastResponseSetter, c
 	params := &stripe.Params{Context: ctx}
 	// An empty key sends none: stripe-go would make one up for a write.
 	params.SetIdempotencyKey(k.key)
-	params.Headers = http.Header{"Stripe-Version": {cmp.Or(k.version, c.o.Version)}}
+	params.Headers = http.Header{"Stripe-Version": {cmp.Or(k.version, c.version(k.op))}}
 	failure = classify(k, seen, c.backend.CallRaw(k.method, k.path, c.o.Key.Reveal(), k.form, params, v))
 	if failure != nil {
 		return failure
@@ -259,6 +275,3 @@ func (c *Client) try(ctx context.Context, k call, v stripe.LastResponseSetter, c
 	}
 	return nil
 }
-
-// Version is the Stripe-Version of calls that name none.
-func (c *Client) Version() string { return c.o.Version }

@@ -101,6 +101,11 @@ func (e *Error) Refused() bool { return e.outcome == outcomeRefused && e.Err == 
 // KeyRefused reports whether Stripe does not accept the key at all.
 func (e *Error) KeyRefused() bool { return e.Status == http.StatusUnauthorized }
 
+// AccountRefused reports whether the key has no access to the connected account.
+func (e *Error) AccountRefused() bool {
+	return e.Status == http.StatusForbidden && e.Code == string(stripe.ErrorCodeAccountInvalid)
+}
+
 // PermissionDenied reports whether the key may not make this call.
 func (e *Error) PermissionDenied() bool { return e.Status == http.StatusForbidden }
 

@@ -22,8 +22,8 @@ func TestAFrozenSessionIsSentAtItsOwnVersion(t *testing.T) {
 	if _, err := c.CreateCheckoutSession(t.Context(), session); err != nil {
 		t.Fatal(err)
 	}
-	if c.CheckoutVersion() != "2026-08-26.dahlia" || c.PortalVersion() != "2026-08-26.dahlia" {
-		t.Errorf("in use are %s and %s", c.CheckoutVersion(), c.PortalVersion())
+	if c.CheckoutVersion(false) != "2026-08-26.dahlia" || c.PortalVersion(false) != "2026-08-26.dahlia" {
+		t.Errorf("in use are %s and %s", c.CheckoutVersion(false), c.PortalVersion(false))
 	}
 	got := only(t, f)
 	if form, _ := url.ParseQuery(got.body); form.Get("ui_mode") != "embedded" || got.Header.Get("Stripe-Version") != "2023-10-16" {

@@ -24,15 +24,19 @@ const (
 	opCheckoutGet    operation = "checkout.sessions.retrieve"
 	opPortalCreate   operation = "billing_portal.sessions.create"
 
-	opCheckoutList     operation = "checkout.sessions.list"
-	opCheckoutExpire   operation = "checkout.sessions.expire"
-	opSubscriptionList operation = "subscriptions.list"
+	opCheckoutList      operation = "checkout.sessions.list"
+	opCheckoutExpire    operation = "checkout.sessions.expire"
+	opSubscriptionGet   operation = "subscriptions.retrieve"
+	opSubscriptionList  operation = "subscriptions.list"
+	opConfigurationGet  operation = "billing_portal.configurations.retrieve"
+	opConfigurationList operation = "billing_portal.configurations.list"
 )
 
 var operations = []operation{
 	opAccount, opClock, opCustomerCreate, opCustomerGet, opCustomerUpdate, opCustomerList,
 	opPriceRetrieve, opPriceList, opPromotionList, opCheckoutCreate, opCheckoutGet, opPortalCreate,
 	opCheckoutList, opCheckoutExpire, opSubscriptionList,
+	opSubscriptionGet, opConfigurationGet, opConfigurationList,
 }
 
 type metrics struct {

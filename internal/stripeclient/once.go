@@ -11,6 +11,7 @@ import (
 
 	"till/internal/billing"
 	"till/internal/catalog"
+	"till/internal/customers"
 	"till/internal/problem"
 )
 
@@ -27,6 +28,7 @@ type pastSubscription struct {
 	Object     string            `json:"object"`
 	Livemode   bool              `json:"livemode"`
 	Customer   billing.ID        `json:"customer"`
+	Account    billing.ID        `json:"customer_account"`
 	Status     string            `json:"status"`
 	TrialStart *int64            `json:"trial_start"`
 	Metadata   map[string]string `json:"metadata"`
@@ -48,7 +50,7 @@ func (s pastSubscription) past() billing.PastSubscription {
 }
 
 // PastSubscriptions implements billing.History.
-func (c *Client) PastSubscriptions(ctx context.Context, customer string, ended bool) ([]billing.PastSubscription, error) {
+func (c *Client) PastSubscriptions(ctx context.Context, customer customers.Customer, ended bool) ([]billing.PastSubscription, error) {
 	query := func() *form.Values {
 		v := &form.Values{}
 		if ended {
@@ -58,7 +60,7 @@ func (c *Client) PastSubscriptions(ctx context.Context, customer string, ended b
 	}
 	found, err := ofCustomer(ctx, c, call{op: opSubscriptionList, path: "/v1/subscriptions"}, customer, query,
 		func(s pastSubscription) (string, error) {
-			if s.Customer != billing.ID(customer) {
+			if !customer.Has(string(s.Customer), string(s.Account)) {
 				return "", errCustomer
 			}
 			if s.Status == "" {
@@ -77,7 +79,7 @@ func (c *Client) PastSubscriptions(ctx context.Context, customer string, ended b
 }
 
 // OpenSessions implements billing.History.
-func (c *Client) OpenSessions(ctx context.Context, customer string) ([]billing.OpenSession, error) {
+func (c *Client) OpenSessions(ctx context.Context, customer customers.Customer) ([]billing.OpenSession, error) {
 	query := func() *form.Values {
 		v := &form.Values{}
 		v.Add("status", "open")
@@ -85,7 +87,7 @@ func (c *Client) OpenSessions(ctx context.Context, customer string) ([]billing.O
 	}
 	found, err := ofCustomer(ctx, c, call{op: opCheckoutList, path: "/v1/checkout/sessions"}, customer, query,
 		func(s billing.CheckoutSession) (string, error) {
-			if s.Customer != billing.ID(customer) {
+			if !customer.Has(string(s.Customer), string(s.CustomerAccount)) {
 				return "", errCustomer
 			}
 			if s.Status == nil || *s.Status != "open" {
@@ -105,15 +107,16 @@ func (c *Client) OpenSessions(ctx context.Context, customer string) ([]billing.O
 
 // ofCustomer lists all that the customer has. check judges one of it and returns its id.
 func ofCustomer[T any](
-	ctx context.Context, c *Client, k call, customer string, query func() *form.Values, check func(T) (string, error),
+	ctx context.Context, c *Client, k call, customer customers.Customer, query func() *form.Values, check func(T) (string, error),
 ) ([]T, error) {
-	if !catalog.ValidID(customer) {
+	if !catalog.ValidID(customer.ID) {
 		return nil, problem.New(problem.Internal, errCustomer)
 	}
+	k.version = c.versionFor(k.op, customer.IsAccount)
 	var all []T
 	for after, page := "", 0; page < maxHistoryPages; page++ {
 		k.method, k.form = http.MethodGet, query()
-		k.form.Add("customer", customer)
+		k.form.Add(customer.Param(), customer.ID)
 		k.form.Add("limit", "100")
 		if after != "" {
 			k.form.Add("starting_after", after)
@@ -136,18 +139,18 @@ func ofCustomer[T any](
 }
 
 // CloseSession implements billing.History.
-func (c *Client) CloseSession(ctx context.Context, id, customer string) error {
+func (c *Client) CloseSession(ctx context.Context, id string, customer customers.Customer) error {
 	if !catalog.ValidID(id) {
 		return problem.New(problem.Internal, errID)
 	}
 	_, err := do(ctx, c, call{
 		op: opCheckoutExpire, method: http.MethodPost, path: "/v1/checkout/sessions/" + id + "/expire", form: &form.Values{},
-		key: rand.Text(),
+		key: rand.Text(), version: c.versionFor(opCheckoutExpire, customer.IsAccount),
 	}, func(a billing.CheckoutSession) error {
 		switch {
 		case string(a.ID) != id:
 			return errID
-		case a.Customer != billing.ID(customer):
+		case !customer.Has(string(a.Customer), string(a.CustomerAccount)):
 			return errCustomer
 		case a.Status == nil || *a.Status != "expired":
 			return errExpired

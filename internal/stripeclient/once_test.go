@@ -12,6 +12,7 @@ import (
 
 	"till/internal/billing"
 	"till/internal/catalog"
+	"till/internal/customers"
 	"till/internal/problem"
 	"till/internal/stripeclient"
 )
@@ -39,27 +40,27 @@ func TestACustomersHistory(t *testing.T) {
 		}
 		return string(session.ID)
 	}
-	if had, err := c.PastSubscriptions(t.Context(), created.ID, true); len(had) != 0 || err != nil {
+	if had, err := c.PastSubscriptions(t.Context(), customers.Customer{ID: created.ID}, true); len(had) != 0 || err != nil {
 		t.Errorf("of a new customer: %v, %v", had, err)
 	}
 	paid, left, closed := open("a"), open("b"), open("c")
 	do(http.MethodPost, "/sandbox/v1/checkout/"+paid+"/complete", "{}")
-	if err := c.CloseSession(t.Context(), closed, created.ID); err != nil {
+	if err := c.CloseSession(t.Context(), closed, customers.Customer{ID: created.ID}); err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{paid, closed} {
-		if err := c.CloseSession(t.Context(), id, created.ID); !facetsOf(err).refused {
+		if err := c.CloseSession(t.Context(), id, customers.Customer{ID: created.ID}); !facetsOf(err).refused {
 			t.Errorf("closing %s again: %v", id, err)
 		}
 	}
-	sessions, err := c.OpenSessions(t.Context(), created.ID)
+	sessions, err := c.OpenSessions(t.Context(), customers.Customer{ID: created.ID})
 	if err != nil || len(sessions) != 1 || sessions[0].ID != left || sessions[0].Metadata["till_request"] != "b" ||
 		time.Until(sessions[0].ExpiresAt).Round(time.Hour) != 24*time.Hour {
 		t.Errorf("open: %+v, %v", sessions, err)
 	}
 	want := []billing.PastSubscription{{Status: "trialing", Plan: "pro", Prices: []string{"price_pro_monthly"}, HadTrial: true}}
 	for _, ended := range []bool{false, true} {
-		if had, err := c.PastSubscriptions(t.Context(), created.ID, ended); err != nil || cmp.Diff(want, had) != "" {
+		if had, err := c.PastSubscriptions(t.Context(), customers.Customer{ID: created.ID}, ended); err != nil || cmp.Diff(want, had) != "" {
 			t.Errorf("got %+v, %v, want %+v", had, err, want)
 		}
 	}
@@ -113,17 +114,17 @@ func TestHistoryThatIsNotBelieved(t *testing.T) {
 }
 
 func askSubscriptions(c *client) error {
-	_, err := c.PastSubscriptions(context.Background(), "cus_1", false)
+	_, err := c.PastSubscriptions(context.Background(), customers.Customer{ID: "cus_1"}, false)
 	return err
 }
 
 func askSessions(c *client) error {
-	_, err := c.OpenSessions(context.Background(), "cus_1")
+	_, err := c.OpenSessions(context.Background(), customers.Customer{ID: "cus_1"})
 	return err
 }
 
 func closeSession(c *client) error {
-	return c.CloseSession(context.Background(), "cs_test_a1", "cus_1")
+	return c.CloseSession(context.Background(), "cs_test_a1", customers.Customer{ID: "cus_1"})
 }
 
 // All pages are seen, and nothing is sent for what is no id.
@@ -134,7 +135,7 @@ func TestHistoryIsSeenWhole(t *testing.T) {
 		pages++
 		answers(http.StatusOK, with(listOf(with(aSubscription, "id", fmt.Sprint("sub_", pages))), "has_more", pages < end))(w, r)
 	}, stripeclient.Options{})
-	had, err := c.PastSubscriptions(t.Context(), "cus_1", true)
+	had, err := c.PastSubscriptions(t.Context(), customers.Customer{ID: "cus_1"}, true)
 	if len(had) != 3 || err != nil {
 		t.Errorf("got %v, %v", had, err)
 	}
@@ -146,7 +147,7 @@ func TestHistoryIsSeenWhole(t *testing.T) {
 		}
 	}
 	end = 1000
-	_, err = c.PastSubscriptions(t.Context(), "cus_1", false)
+	_, err = c.PastSubscriptions(t.Context(), customers.Customer{ID: "cus_1"}, false)
 	if p, ok := errors.AsType[*problem.Error](err); !ok || p.Code != problem.DependencyUnavailable {
 		t.Errorf("without an end: got %v", err)
 	}
@@ -154,9 +155,9 @@ func TestHistoryIsSeenWhole(t *testing.T) {
 		t.Errorf("%d requests, want 10", n)
 	}
 	for _, id := range []string{"", "..", "cus_1/x", "cus_1&x=y"} {
-		_, subscriptions := c.PastSubscriptions(t.Context(), id, true)
-		_, sessions := c.OpenSessions(t.Context(), id)
-		if subscriptions == nil || sessions == nil || c.CloseSession(t.Context(), id, "cus_1") == nil {
+		_, subscriptions := c.PastSubscriptions(t.Context(), customers.Customer{ID: id}, true)
+		_, sessions := c.OpenSessions(t.Context(), customers.Customer{ID: id})
+		if subscriptions == nil || sessions == nil || c.CloseSession(t.Context(), id, customers.Customer{ID: "cus_1"}) == nil {
 			t.Errorf("%q was sent", id)
 		}
 	}

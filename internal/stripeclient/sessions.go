@@ -12,12 +12,14 @@ import (
 
 	"till/internal/billing"
 	"till/internal/catalog"
+	"till/internal/customers"
 	"till/internal/problem"
 )
 
 // CreateCheckoutSession implements billing.Stripe.
 func (c *Client) CreateCheckoutSession(ctx context.Context, s billing.NewSession) (billing.CheckoutSession, error) {
-	s.Params = spelled(s.Params, cmp.Or(s.Version, c.o.Version))
+	s.Version = cmp.Or(s.Version, c.versionFor(opCheckoutCreate, s.IsAccount))
+	s.Params = spelled(s.Params, s.Version)
 	body, err := sessionForm(s)
 	if err != nil {
 		return billing.CheckoutSession{}, problem.New(problem.Internal, err)
@@ -40,6 +42,11 @@ func sessionForm(s billing.NewSession) (*form.Values, error) {
 		return nil, errCustomer
 	}
 	return encode(s.Params)
+}
+
+// belongs reports whether the session is the one's for whom it was created.
+func belongs(customer, account billing.ID, s billing.NewSession) bool {
+	return customers.Customer{ID: s.Customer, IsAccount: s.IsAccount}.Has(string(customer), string(account))
 }
 
 // renamedUIModes is the version from which ui_mode has other values: the old ones
@@ -68,7 +75,7 @@ func (c *Client) checkNewCheckout(a billing.CheckoutSession, s billing.NewSessio
 		return err
 	}
 	switch {
-	case string(a.Customer) != s.Customer:
+	case !belongs(a.Customer, a.CustomerAccount, s):
 		return errCustomer
 	case a.Mode != s.Params["mode"]:
 		return errMode
@@ -124,25 +131,36 @@ func (c *Client) CreatePortalSession(ctx context.Context, s billing.NewSession) 
 	}
 	a, err := do(ctx, c, call{
 		op: opPortalCreate, method: http.MethodPost, path: "/v1/billing_portal/sessions", form: body,
-		key: s.IdempotencyKey, version: s.Version,
+		key: s.IdempotencyKey, version: cmp.Or(s.Version, c.versionFor(opPortalCreate, s.IsAccount)),
 	}, func(a billing.PortalSession) error {
 		if err := object(string(a.ID), a.Object, "billing_portal.session", a.Livemode, s.Livemode); err != nil {
 			return err
 		}
-		if string(a.Customer) != s.Customer {
+		if !belongs(a.Customer, a.CustomerAccount, s) {
 			return errCustomer
+		}
+		if err := checkFlow(a.Flow, s.Params); err != nil {
+			return err
 		}
 		return c.hosts.check(a.URL)
 	})
 	if err != nil {
 		return billing.PortalSession{}, err
 	}
+	if _, asked := s.Params["flow_data"]; !asked {
+		// Nobody asked for one, so nothing of one is passed on.
+		a.body.Flow = nil
+	}
 	a.body.Replayed = isReplayed(a.LastResponse.Header)
 	return a.body, nil
 }
 
 // CheckoutVersion implements billing.Stripe.
-func (c *Client) CheckoutVersion() string { return c.o.Version }
+func (c *Client) CheckoutVersion(isAccount bool) string {
+	return c.versionFor(opCheckoutCreate, isAccount)
+}
 
 // PortalVersion implements billing.Stripe.
-func (c *Client) PortalVersion() string { return c.o.Version }
+func (c *Client) PortalVersion(isAccount bool) string {
+	return c.versionFor(opPortalCreate, isAccount)
+}

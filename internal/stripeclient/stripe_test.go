@@ -355,13 +355,13 @@ var operations = []struct {
 		return c.CheckoutSession(ctx, "cs_test_a1", false)
 	}, checkoutSession, billing.CheckoutSession{}, false},
 	{"past subscriptions", func(ctx context.Context, c *client) (any, error) {
-		return c.PastSubscriptions(ctx, "cus_1", true)
+		return c.PastSubscriptions(ctx, customers.Customer{ID: "cus_1"}, true)
 	}, listOf(aSubscription), []billing.PastSubscription(nil), false},
 	{"open sessions", func(ctx context.Context, c *client) (any, error) {
-		return c.OpenSessions(ctx, "cus_1")
+		return c.OpenSessions(ctx, customers.Customer{ID: "cus_1"})
 	}, listOf(checkoutSession), []billing.OpenSession(nil), false},
 	{"close session", func(ctx context.Context, c *client) (any, error) {
-		if err := c.CloseSession(ctx, "cs_test_a1", "cus_1"); err != nil {
+		if err := c.CloseSession(ctx, "cs_test_a1", customers.Customer{ID: "cus_1"}); err != nil {
 			return "", err
 		}
 		return "closed", nil
@@ -397,6 +397,19 @@ var operations = []struct {
 	{"promotion code", func(ctx context.Context, c *client) (any, error) {
 		return c.PromotionCodeID(ctx, "spring")
 	}, listOf(promotionObject), "", false},
+	{"flow's subscription", func(ctx context.Context, c *client) (any, error) {
+		return c.FlowTarget(ctx, "sub_1")
+	}, subscriptionObject, billing.FlowTarget{}, false},
+	{"flow's subscriptions", func(ctx context.Context, c *client) (any, error) {
+		all, _, err := c.FlowTargetsOf(ctx, alice)
+		return all, err
+	}, listOf(subscriptionObject), []billing.FlowTarget(nil), false},
+	{"portal configuration", func(ctx context.Context, c *client) (any, error) {
+		return c.PortalConfiguration(ctx, "bpc_1")
+	}, configurationObject, billing.PortalConfiguration{}, false},
+	{"default portal configuration", func(ctx context.Context, c *client) (any, error) {
+		return c.PortalConfiguration(ctx, "")
+	}, listOf(configurationObject), billing.PortalConfiguration{}, false},
 }
 
 // wantSilence walks the whole chain of err and looks for what must not be printed.

@@ -76,6 +76,8 @@ func withExchange(ctx context.Context, x *exchange) context.Context {
 type tripper struct {
 	next  http.RoundTripper
 	clock *stripeClock
+	// account is the connected account; here no call can be forgotten.
+	account string
 }
 
 // clientInfo replaces the header in which stripe-go sends the output of uname,
@@ -87,6 +89,9 @@ func (t *tripper) RoundTrip(req *http.Request) (*http.Response, error) {
 	x, _ := req.Context().Value(exchangeKey{}).(*exchange)
 	out := req.Clone(req.Context())
 	out.Header.Set("X-Stripe-Client-User-Agent", clientInfo)
+	if t.account != "" {
+		out.Header.Set("Stripe-Account", t.account)
+	}
 	if out.Header.Get("Idempotency-Key") == "" {
 		out.Header.Del("Idempotency-Key")
 	}

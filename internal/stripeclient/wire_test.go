@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"till/internal/billing"
 	"till/internal/catalog"
@@ -227,14 +228,19 @@ func TestStripeVersion(t *testing.T) {
 	tests := []struct {
 		name       string
 		configured string
+		own        map[string]string
 		call       func(*client) error
 		want       string
 	}{
-		{"the library's by default", "", account, "2023-10-16"},
-		{"configured", "2026-08-26.dahlia", account, "2026-08-26.dahlia"},
-		{"frozen wins over the default", "", frozen("2022-11-15"), "2022-11-15"},
-		{"frozen wins over the configured one", "2026-08-26.dahlia", frozen("2022-11-15"), "2022-11-15"},
-		{"nothing frozen", "2026-08-26.dahlia", frozen(""), "2026-08-26.dahlia"},
+		{"the library's by default", "", nil, account, "2023-10-16"},
+		{"configured", "2026-08-26.dahlia", nil, account, "2026-08-26.dahlia"},
+		{"of the operation", "", map[string]string{"account.retrieve": "2022-11-15"}, account, "2022-11-15"},
+		{"of another operation", "", map[string]string{"customers.create": "2022-11-15"}, account, "2023-10-16"},
+		{"of the operation, though another is common", "2026-08-26.dahlia", map[string]string{"account.retrieve": "2024-09-30.acacia"}, account, "2024-09-30.acacia"},
+		{"frozen wins over the default", "", nil, frozen("2022-11-15"), "2022-11-15"},
+		{"frozen wins over the configured one", "2026-08-26.dahlia", nil, frozen("2022-11-15"), "2022-11-15"},
+		{"frozen wins over the operation's", "", map[string]string{"customers.create": "2026-08-26.dahlia"}, frozen("2022-11-15"), "2022-11-15"},
+		{"nothing frozen", "2026-08-26.dahlia", nil, frozen(""), "2026-08-26.dahlia"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -245,7 +251,7 @@ func TestStripeVersion(t *testing.T) {
 					answer = object{"id": "acct_1", "object": "account"}
 				}
 				answers(http.StatusOK, answer)(w, r)
-			}, stripeclient.Options{Version: tt.configured})
+			}, stripeclient.Options{Version: tt.configured, Versions: tt.own})
 			if err := tt.call(c); err != nil {
 				t.Fatal(err)
 			}
@@ -253,6 +259,40 @@ func TestStripeVersion(t *testing.T) {
 				t.Errorf("Stripe-Version is %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// What customers are created with is frozen beside their parameters.
+func TestTheVersionThatCustomersAreCreatedWith(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		common string
+		own    map[string]string
+		want   string
+	}{
+		{"", nil, "2023-10-16"},
+		{"2026-08-26.dahlia", nil, "2026-08-26.dahlia"},
+		{"2026-08-26.dahlia", map[string]string{"customers.create": "2025-03-31.basil"}, "2025-03-31.basil"},
+	} {
+		c := newClient(t, stripeclient.Options{Version: row.common, Versions: row.own})
+		if got := c.CustomerVersion(); got != row.want {
+			t.Errorf("%+v: got %q", row, got)
+		}
+	}
+}
+
+func TestAVersionOfNoOperationIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", "account", "checkout.sessions", "Account.retrieve"} {
+		_, err := stripeclient.New(stripeclient.Options{
+			Key: secret.New(secretKey), Metrics: prometheus.NewRegistry(), Versions: map[string]string{name: "2025-03-31.basil"},
+		})
+		if err == nil {
+			t.Errorf("%q: taken", name)
+		}
+	}
+	for name := range stripeclient.Operations() {
+		newClient(t, stripeclient.Options{Versions: map[string]string{name: "2025-03-31.basil"}})
 	}
 }
 
@@ -391,10 +431,27 @@ func TestKey(t *testing.T) {
 			t.Errorf("%q is live: %v, want %v", key, got, live)
 		}
 	}
-	a, b := stripeclient.Fingerprint(secret.New("sk_test_1")), stripeclient.Fingerprint(secret.New("sk_test_2"))
-	if a == b || len(a) != 32 || strings.Contains(a, "sk_") {
-		t.Errorf("fingerprints are %q and %q", a, b)
+	seen := map[string]bool{}
+	for _, of := range [][2]string{
+		{"sk_test_1", ""}, {"sk_test_2", ""}, {"sk_test_1", "acct_1"}, {"sk_test_1", "acct_2"}, {"sk_test_1acct_1", ""},
+	} {
+		got := stripeclient.Fingerprint(secret.New(of[0]), of[1])
+		if seen[got] || len(got) != 32 || strings.Contains(got, "sk_") || strings.Contains(got, "acct_") {
+			t.Errorf("%v: the fingerprint is %q", of, got)
+		}
+		seen[got] = true
 	}
+	// Databases know keys by it.
+	if got := stripeclient.Fingerprint(secret.New("sk_test_1"), ""); got != "15f32aff2cab602f53aea96641c04afb" {
+		t.Errorf("got %q: databases would not know their keys again", got)
+	}
+}
+
+func orPinned(version string) string {
+	if version == "" {
+		return stripeclient.APIVersion
+	}
+	return version
 }
 
 // Stripe renamed the values of ui_mode: each version refuses the other's.
@@ -429,6 +486,15 @@ func TestUIModeIsSpelledAsTheVersionWantsIt(t *testing.T) {
 		}
 		if session.Params["ui_mode"] != row.mode {
 			t.Error("the template was written to")
+		}
+		c, f = onLoopback(t, answers(http.StatusOK, checkoutSession), stripeclient.Options{
+			Versions: map[string]string{"checkout.sessions.create": orPinned(row.version)},
+		})
+		if _, err := c.CreateCheckoutSession(t.Context(), session); err != nil {
+			t.Fatal(err)
+		}
+		if form, _ := url.ParseQuery(only(t, f).body); form.Get("ui_mode") != row.want {
+			t.Errorf("%q at %q of the operation: sent %q, want %q", row.mode, row.version, form.Get("ui_mode"), row.want)
 		}
 	}
 }

@@ -63,7 +63,7 @@ func play(part func(context.Context, *actor) error) error {
 		return err
 	}
 	a.service, err = customers.New(&doomedStore{a.store, d}, &doomedStripe{a.stripe, d, w}, reg,
-		customers.Options{Version: a.stripe.Version()})
+		customers.Options{Version: a.stripe.CustomerVersion()})
 	if err != nil {
 		return err
 	}

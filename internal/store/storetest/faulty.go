@@ -21,6 +21,7 @@ const (
 	Supersede     Operation = "supersede"
 	Heal          Operation = "heal"
 	Replace       Operation = "replace"
+	Import        Operation = "import"
 	NoteSent      Operation = "note sent"
 	Found         Operation = "found"
 	NoteFound     Operation = "note found"
@@ -79,6 +80,11 @@ func (f Faulty) Find(ctx context.Context, owner customers.Owner) (customers.Reco
 // Reserve implements customers.Store.
 func (f Faulty) Reserve(ctx context.Context, r customers.Record) (customers.Record, error) {
 	return do(ctx, f, Reserve, func() (customers.Record, error) { return f.Store.Reserve(ctx, r) })
+}
+
+// Import implements customers.Ledger.
+func (f Faulty) Import(ctx context.Context, r customers.Record, c customers.Customer) (customers.Record, error) {
+	return do(ctx, f, Import, func() (customers.Record, error) { return f.Store.Import(ctx, r, c) })
 }
 
 // Attempt implements customers.Store.

@@ -142,6 +142,21 @@ func (m *Memory) Replace(ctx context.Context, r customers.Record, c customers.Cu
 	})
 }
 
+// Import implements customers.Ledger.
+func (m *Memory) Import(ctx context.Context, r customers.Record, c customers.Customer) (customers.Record, error) {
+	return m.do(ctx, r.Owner, func(stands customers.Record, found bool) (customers.Record, error) {
+		if found {
+			return stands, nil
+		}
+		if isNameless(r.Owner) {
+			return stands, errors.New("an owner without a name")
+		}
+		fresh := successor(r, time.Time{})
+		err := m.assign(&fresh, customers.Customer{ID: c.ID, IsAccount: c.IsAccount, Generation: r.Generation})
+		return fresh, err
+	})
+}
+
 // NoteSent implements customers.Store.
 func (m *Memory) NoteSent(ctx context.Context, owner customers.Owner, customerID string, sent customers.Sent) error {
 	_, err := m.do(ctx, owner, func(stands customers.Record, found bool) (customers.Record, error) {
@@ -307,6 +322,7 @@ func (m *Memory) assign(stands *customers.Record, c customers.Customer) error {
 		}
 	}
 	stands.State, stands.CustomerID, stands.Generation, stands.Sent = customers.Active, c.ID, c.Generation, c.Sent
+	stands.IsAccount = c.IsAccount
 	return nil
 }
 

@@ -86,6 +86,7 @@ func TestFaultyAsksForEveryOperationByItsName(t *testing.T) {
 		storetest.Supersede:     func() error { return errorOf(faulty.Supersede(ctx, r, r)) },
 		storetest.Heal:          func() error { return errorOf(faulty.Heal(ctx, r, r)) },
 		storetest.Replace:       func() error { return errorOf(faulty.Replace(ctx, r, c)) },
+		storetest.Import:        func() error { return errorOf(faulty.Import(ctx, r, c)) },
 		storetest.NoteSent:      func() error { return faulty.NoteSent(ctx, owner, c.ID, c.Sent) },
 		storetest.Found:         func() error { return errorOf(faulty.Found(ctx, owner, owner.Subject)) },
 		storetest.NoteFound:     func() error { return faulty.NoteFound(ctx, customers.Found{}) },
