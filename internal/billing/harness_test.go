@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ type fakeStripe struct {
 	prices     map[string]catalog.Price       // by id; those with a lookup key also by that
 	promotions map[string]string
 	priceErr   error // of every look-up of prices
+	existing   existing
 
 	mu        sync.Mutex
 	calls     map[string]int
@@ -49,6 +51,7 @@ type fakeStripe struct {
 type stripeError struct {
 	text, param                 string
 	missing, denied, unknownKey bool
+	refused                     bool
 }
 
 func (e *stripeError) Error() string          { return e.text }
@@ -56,6 +59,7 @@ func (e *stripeError) Param() string          { return e.param }
 func (e *stripeError) Missing() bool          { return e.missing }
 func (e *stripeError) PermissionDenied() bool { return e.denied }
 func (e *stripeError) KeyRefused() bool       { return e.unknownKey }
+func (e *stripeError) Refused() bool          { return e.refused }
 
 func refused(e stripeError) error { return problem.New(problem.UpstreamError, &e) }
 
@@ -152,8 +156,11 @@ func (f *fakeStripe) CreateCheckoutSession(_ context.Context, s billing.NewSessi
 	return session, nil
 }
 
-func (f *fakeStripe) CheckoutSession(_ context.Context, id string, _ bool) (billing.CheckoutSession, error) {
+func (f *fakeStripe) CheckoutSession(ctx context.Context, id string, _ bool) (billing.CheckoutSession, error) {
 	f.count("read checkout")
+	if f.existing.reading != nil {
+		f.existing.reading(ctx)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s, ok := f.sessions[id]
@@ -264,7 +271,14 @@ type service struct {
 	store    *storetest.Memory
 	catalog  *catalog.Catalog
 	registry *prometheus.Registry
+	// later is how long it is after what the clock says.
+	later atomic.Int64
 }
+
+func (s *service) now() time.Time { return time.Now().Add(time.Duration(s.later.Load())) }
+
+// pass lets time go by, as far as what was read grows old.
+func (s *service) pass(d time.Duration) { s.later.Add(int64(d)) }
 
 func newService(t *testing.T, edit ...func(*config)) *service {
 	t.Helper()
@@ -296,7 +310,7 @@ func newService(t *testing.T, edit ...func(*config)) *service {
 	}
 	s.Service, err = billing.New(billing.Options{
 		Gate: c.gate, Catalog: s.catalog, Customers: mapping, Redirects: policy, Stripe: c.stripe,
-		Metrics: s.registry, SubjectForm: c.form,
+		Metrics: s.registry, SubjectForm: c.form, Now: s.now,
 	})
 	if err != nil {
 		t.Fatal(err)

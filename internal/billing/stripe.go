@@ -25,6 +25,7 @@ type NewSession struct {
 type Stripe interface {
 	catalog.PriceSource
 	AccountSource
+	Existing
 	CreateCheckoutSession(ctx context.Context, s NewSession) (CheckoutSession, error)
 	// CheckoutSession reads one session. Whose it is, is for the caller to judge.
 	CheckoutSession(ctx context.Context, id string, livemode bool) (CheckoutSession, error)

@@ -61,6 +61,14 @@ type settings struct {
 	requestTimeout time.Duration
 	readTimeout    time.Duration
 	stripeBase     func(sandboxURL string) string
+	// version is the Stripe-Version; stripe-go's by default.
+	version string
+	// plans are those of testPlans by default.
+	plans []catalog.Plan
+	// polls has the reads of sessions count for a second, as they do.
+	polls bool
+	// shut does not wait for Stripe.
+	shut bool
 	proxies        []netip.Prefix
 }
 
@@ -89,7 +97,7 @@ func newHouse(t *testing.T, set settings) *house {
 		base = set.stripeBase(base)
 	}
 	client, err := stripeclient.New(stripeclient.Options{
-		Key: secret.New("sk_test_canarykey"), BaseURL: base, Metrics: h.registry,
+		Key: secret.New("sk_test_canarykey"), BaseURL: base, Version: set.version, Metrics: h.registry,
 		URLHosts: []string{strings.TrimPrefix(h.sandbox.URL, "http://")},
 	})
 	must(err)
@@ -104,7 +112,10 @@ func newHouse(t *testing.T, set settings) *house {
 		Apps: map[string]string{"ios": "myapp://billing"}, PublicURL: publicURL,
 	})
 	must(err)
-	plans := catalog.New(testPlans(), []catalog.Portal{{Name: "default"}, {Name: "customers-only", MissingCustomer: catalog.Refuse}})
+	if set.plans == nil {
+		set.plans = testPlans()
+	}
+	plans := catalog.New(set.plans, []catalog.Portal{{Name: "default"}, {Name: "customers-only", MissingCustomer: catalog.Refuse}})
 	mapping, err := customers.New(db, client, h.registry, customers.Options{Version: client.Version()})
 	must(err)
 	gate := billing.NewGate(billing.GateOptions{
@@ -112,6 +123,7 @@ func newHouse(t *testing.T, set settings) *house {
 	})
 	service, err := billing.New(billing.Options{
 		Gate: gate, Catalog: plans, Customers: mapping, Redirects: redirects, Stripe: client, Metrics: h.registry,
+		Now: set.now(),
 	})
 	must(err)
 	surface, err := handlers.New(handlers.Options{
@@ -145,7 +157,7 @@ func newHouse(t *testing.T, set settings) *house {
 			t.Errorf("the gate: %v", err)
 		}
 	})
-	for !gate.Ready() {
+	for !gate.Ready() && !set.shut {
 		select {
 		case err := <-ended:
 			t.Fatalf("the gate did not open: %v", err)

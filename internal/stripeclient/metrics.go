@@ -23,11 +23,19 @@ const (
 	opCheckoutCreate operation = "checkout.sessions.create"
 	opCheckoutGet    operation = "checkout.sessions.retrieve"
 	opPortalCreate   operation = "billing_portal.sessions.create"
+
+	opCheckoutList     operation = "checkout.sessions.list"
+	opCheckoutItems    operation = "checkout.sessions.line_items"
+	opCheckoutUpdate   operation = "checkout.sessions.update"
+	opCheckoutExpire   operation = "checkout.sessions.expire"
+	opSubscriptionGet  operation = "subscriptions.retrieve"
+	opSubscriptionList operation = "subscriptions.list"
 )
 
 var operations = []operation{
 	opAccount, opClock, opCustomerCreate, opCustomerGet, opCustomerUpdate, opCustomerList,
 	opPriceRetrieve, opPriceList, opPromotionList, opCheckoutCreate, opCheckoutGet, opPortalCreate,
+	opCheckoutList, opCheckoutItems, opCheckoutUpdate, opCheckoutExpire, opSubscriptionGet, opSubscriptionList,
 }
 
 type metrics struct {

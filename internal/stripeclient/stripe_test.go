@@ -385,6 +385,24 @@ var operations = []struct {
 	{"promotion code", func(ctx context.Context, c *client) (any, error) {
 		return c.PromotionCodeID(ctx, "spring")
 	}, listOf(promotionObject), "", false},
+	{"list checkouts", func(ctx context.Context, c *client) (any, error) {
+		return c.CheckoutSessions(ctx, listing)
+	}, listOf(checkoutSession), billing.List[billing.CheckoutSession]{}, false},
+	{"list items", func(ctx context.Context, c *client) (any, error) {
+		return c.CheckoutLineItems(ctx, "cs_test_a1", listing.Params)
+	}, listOf(itemObject), billing.List[billing.LineItem]{}, false},
+	{"update checkout", func(ctx context.Context, c *client) (any, error) {
+		return c.UpdateCheckoutSession(ctx, update)
+	}, checkoutSession, billing.CheckoutSession{}, true},
+	{"expire checkout", func(ctx context.Context, c *client) (any, error) {
+		return c.ExpireCheckoutSession(ctx, expiry)
+	}, expiredSession, billing.CheckoutSession{}, true},
+	{"list subscriptions", func(ctx context.Context, c *client) (any, error) {
+		return c.Subscriptions(ctx, listing)
+	}, listOf(subscriptionObject), billing.List[billing.Subscription]{}, false},
+	{"read subscription", func(ctx context.Context, c *client) (any, error) {
+		return c.SubscriptionCustomer(ctx, "sub_1", false)
+	}, subscriptionObject, "", false},
 }
 
 // wantSilence walks the whole chain of err and looks for what must not be printed.
