@@ -68,8 +68,8 @@ type settings struct {
 	// polls has the reads of sessions count for a second, as they do.
 	polls bool
 	// shut does not wait for Stripe.
-	shut bool
-	proxies        []netip.Prefix
+	shut    bool
+	proxies []netip.Prefix
 }
 
 func newHouse(t *testing.T, set settings) *house {
@@ -189,6 +189,14 @@ func testPlans() []catalog.Plan {
 			LineItems: []catalog.LineItem{{Price: catalog.PriceRef{LookupKey: "tshirt"}}},
 			Params:    catalog.Params{"ui_mode": "embedded"},
 		},
+		{
+			Name: "boutique", Mode: catalog.ModePayment, Accepts: []catalog.Field{catalog.FieldMetadata, catalog.FieldLineItems},
+			LineItems:       []catalog.LineItem{{Price: catalog.PriceRef{LookupKey: "tshirt"}, Name: "shirt", Quantity: many}},
+			ShippingOptions: map[string]catalog.Params{"standard": {"shipping_rate": "shr_standard"}},
+			Params: catalog.Params{
+				"ui_mode": "custom", "shipping_address_collection": catalog.Params{"allowed_countries": []any{"DE"}},
+			},
+		},
 	}
 }
 
@@ -247,11 +255,6 @@ func (s stalled) Read([]byte) (int, error) {
 	return 0, s.ctx.Err()
 }
 
-func (h *house) stall(path, token string) response {
-	h.t.Helper()
-	return h.send(request{method: http.MethodPost, path: path, token: token, stalls: true})
-}
-
 type response struct {
 	status int
 	header http.Header
@@ -307,6 +310,12 @@ var noRedirects = &http.Client{CheckRedirect: func(*http.Request, []*http.Reques
 func (h *house) post(path, token, body string) response {
 	h.t.Helper()
 	return h.send(request{method: http.MethodPost, path: path, token: token, body: body})
+}
+
+// patch is a PATCH with a JSON body.
+func (h *house) patch(path, token, body string) response {
+	h.t.Helper()
+	return h.send(request{method: http.MethodPatch, path: path, token: token, body: body})
 }
 
 func (h *house) get(path, token string) response {
