@@ -34,9 +34,11 @@ type exchange struct {
 func (x *exchange) operation() string {
 	parts := strings.Split(x.path, "/")
 	switch {
-	case len(parts) == 4 && parts[2] == "customers",
-		x.method == http.MethodGet && (len(parts) == 4 && parts[2] == "prices" || len(parts) == 5 && parts[2] == "checkout"):
+	case len(parts) == 4 && (parts[2] == "customers" || parts[2] == "subscriptions"),
+		x.method == http.MethodGet && len(parts) == 4 && parts[2] == "prices":
 		parts[len(parts)-1] = "{id}"
+	case len(parts) > 4 && parts[2] == "checkout":
+		parts[4] = "{id}"
 	}
 	name := x.method + " " + strings.Join(parts, "/")
 	if mode := x.form().Get("mode"); mode != "" {
@@ -65,6 +67,8 @@ type proxy struct {
 	patched map[string]map[string]int // operation, field: how often
 	// sessions is what a stateful Stripe would remember of each: its customer and metadata.
 	sessions map[string]object
+	// customer is whose subscriptions were listed last.
+	customer string
 }
 
 type object = map[string]any
@@ -152,7 +156,7 @@ func objectsOf(answer object) []object {
 
 // patchable are the fields of answers that may be changed: what stripe-mock cannot know
 // (it remembers nothing) or invents (a live-mode portal on a host of its authors').
-var patchable = []string{"id", "livemode", "url", "customer", "metadata", "lookup_key"}
+var patchable = []string{"id", "livemode", "url", "customer", "metadata", "lookup_key", "ui_mode", "status"}
 
 func (p *proxy) patchObject(x *exchange, at object) {
 	set := func(field string, value any) {
@@ -185,13 +189,9 @@ func (p *proxy) patchObject(x *exchange, at object) {
 		set("customer", form.Get("customer"))
 		set("url", "https://billing.stripe.com/p/session/test_from_the_mock")
 	case "checkout.session":
-		id, _ := at["id"].(string)
-		if x.method == http.MethodPost {
-			p.sessions[id] = object{"customer": form.Get("customer"), "metadata": sentMetadata(form)}
-		}
-		for field, value := range p.sessions[id] {
-			set(field, value)
-		}
+		p.patchSession(x, at, set)
+	case "subscription":
+		p.patchSubscription(x, at, set)
 	}
 }
 
