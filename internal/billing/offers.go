@@ -76,9 +76,10 @@ func (s *Service) Offers(_ context.Context, _ Caller, _ Nothing) (List[Offer], e
 }
 
 func offerOf(plan catalog.Plan, items []OfferedItem) Offer {
+	page := formerUIMode(plan.UIMode())
 	o := Offer{
 		Name: plan.Name, Mode: plan.Mode, LineItems: items, Accepts: append([]catalog.Field{}, plan.Accepts...),
-		Currencies: []string{}, UIMode: plan.UIMode(), UIModes: []string{plan.UIMode()}, Once: plan.Once,
+		Currencies: []string{}, UIMode: page, UIModes: []string{page}, Once: plan.Once,
 		ShippingOptions: append([]string{}, slices.Sorted(maps.Keys(plan.ShippingOptions))...),
 	}
 	if plan.AcceptsField(catalog.FieldCurrency) {

@@ -129,12 +129,16 @@ func planOf(session CheckoutSession) *string {
 	return nil
 }
 
-// pageOf returns the session's ui_mode in the spelling of before 2026-03-25.
+// pageOf returns the session's ui_mode as the catalogue spells it.
 func pageOf(session CheckoutSession) string {
-	mode := ""
-	if session.UIMode != nil {
-		mode = *session.UIMode
+	if session.UIMode == nil {
+		return "hosted"
 	}
+	return formerUIMode(*session.UIMode)
+}
+
+// formerUIMode returns a ui_mode in the spelling of before 2026-03-25.
+func formerUIMode(mode string) string {
 	switch mode {
 	case "", "hosted_page":
 		return "hosted"

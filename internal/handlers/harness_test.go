@@ -67,6 +67,8 @@ type settings struct {
 	plans []catalog.Plan
 	// polls has the reads of sessions count for a second, as they do.
 	polls bool
+	// before is called when there is a sandbox, and nobody has asked it for prices yet.
+	before func(h *house)
 	// shut does not wait for Stripe.
 	shut    bool
 	proxies []netip.Prefix
@@ -85,6 +87,9 @@ func newHouse(t *testing.T, set settings) *house {
 	must(err)
 	h.sandbox = httptest.NewServer(fake.Handler())
 	t.Cleanup(h.sandbox.Close)
+	if set.before != nil {
+		set.before(h)
+	}
 	h.issuer, err = devissuer.New(publicURL, "till", time.Now)
 	must(err)
 	logger := slog.New(slog.NewJSONHandler(h.logs, nil))
