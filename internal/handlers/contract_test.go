@@ -200,7 +200,8 @@ func TestContractBothWays(t *testing.T) {
 
 	t.Log("what goes wrong behind us")
 	for _, r := range operations(open) {
-		h.control(http.MethodPost, "faults", `{"operation":"*","kind":"garbage_200"}`)
+		// Not garbage: so many failures in a row are what the breaker opens for.
+		h.control(http.MethodPost, "faults", `{"operation":"*","kind":"empty_200"}`)
 		want(t, h.send(r.with(alice)), 502, "upstream_error")
 		h.control(http.MethodDelete, "faults", "")
 		h.control(http.MethodPost, "faults", `{"operation":"*","kind":"rate_limit"}`)
