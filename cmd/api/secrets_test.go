@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -177,7 +178,7 @@ func (v *vault) use(p *program) (statuses []int) {
 	for i, r := range requests {
 		wg.Go(func() {
 			h := http.Header{
-				"Idempotency-Key": {idempotencyKey}, "User-Agent": {opaqueToken}, "Referer": {ownReturnURL},
+				"Idempotency-Key": {idempotencyKey + rand.Text()}, "User-Agent": {opaqueToken}, "Referer": {ownReturnURL},
 				"X-Forwarded-For": {opaqueToken}, "Traceparent": {opaqueToken}, "X-Request-Id": {"for " + opaqueToken},
 			}
 			maps.Copy(h, r.header)

@@ -29,7 +29,7 @@ func allOn() billing.PortalConfiguration {
 
 // Refused implements billing.RefusedError: what a parameter is to blame for, Stripe has
 // understood.
-func (e *stripeError) Refused() bool { return !e.denied && !e.unknownKey }
+func (e *stripeError) Refused() bool { return !e.denied && !e.unknownKey && !e.silent }
 
 func (f *fakeStripe) FlowTarget(_ context.Context, id string) (billing.FlowTarget, error) {
 	f.count("read subscription")

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ type fakeStripe struct {
 	prices     map[string]catalog.Price       // by id; those with a lookup key also by that
 	promotions map[string]string
 	priceErr   error // of every look-up of prices
+	existing   existing
 
 	mu        sync.Mutex
 	calls     map[string]int
@@ -54,6 +56,7 @@ type fakeStripe struct {
 type stripeError struct {
 	text, param                 string
 	missing, denied, unknownKey bool
+	silent                      bool // nobody has answered
 }
 
 func (e *stripeError) Error() string          { return e.text }
@@ -162,8 +165,11 @@ func (f *fakeStripe) CreateCheckoutSession(_ context.Context, s billing.NewSessi
 	return session, nil
 }
 
-func (f *fakeStripe) CheckoutSession(_ context.Context, id string, _ bool) (billing.CheckoutSession, error) {
+func (f *fakeStripe) CheckoutSession(ctx context.Context, id string, _ bool) (billing.CheckoutSession, error) {
 	f.count("read checkout")
+	if f.existing.reading != nil {
+		f.existing.reading(ctx)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s, ok := f.sessions[id]
@@ -274,7 +280,14 @@ type service struct {
 	store    *storetest.Memory
 	catalog  *catalog.Catalog
 	registry *prometheus.Registry
+	// later is how long it is after what the clock says.
+	later atomic.Int64
 }
+
+func (s *service) now() time.Time { return time.Now().Add(time.Duration(s.later.Load())) }
+
+// pass lets time go by, as far as what was read grows old.
+func (s *service) pass(d time.Duration) { s.later.Add(int64(d)) }
 
 func newService(t *testing.T, edit ...func(*config)) *service {
 	t.Helper()
@@ -309,7 +322,7 @@ func newService(t *testing.T, edit ...func(*config)) *service {
 	}
 	s.Service, err = billing.New(billing.Options{
 		Gate: c.gate, Catalog: s.catalog, Customers: mapping, Redirects: policy, Stripe: versioned{c.stripe, c.version},
-		Metrics: s.registry, SubjectForm: c.form, Idempotency: newKeys(t, c, s.registry),
+		Metrics: s.registry, SubjectForm: c.form, Idempotency: newKeys(t, c, s.registry), Now: s.now,
 	})
 	if err != nil {
 		t.Fatal(err)

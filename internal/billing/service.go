@@ -5,6 +5,7 @@ package billing
 
 import (
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -15,7 +16,8 @@ import (
 	"till/internal/redirect"
 )
 
-// Options are the collaborators of a Service; all are required but SubjectForm.
+// Options are the collaborators of a Service; all are required but SubjectForm
+// and Now.
 type Options struct {
 	Gate        *Gate
 	Catalog     *catalog.Catalog
@@ -26,12 +28,15 @@ type Options struct {
 	Metrics     prometheus.Registerer
 	// SubjectForm is how subjects appear at Stripe; plain by default.
 	SubjectForm customers.SubjectForm
+	// Now is the time by which what was read grows old; the host's by default.
+	Now func() time.Time
 }
 
 // Service carries out the use cases. It is safe for concurrent use.
 type Service struct {
 	o       Options
 	metrics *metrics
+	reads   *reads
 }
 
 // New returns a Service.
@@ -44,7 +49,10 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{o: o, metrics: m}, nil
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Service{o: o, metrics: m, reads: newReads(o.Now)}, nil
 }
 
 // Caller is who may act, and for whom. It can only be had from Service.Caller,

@@ -10,8 +10,20 @@ import (
 )
 
 // Checkout returns one of the caller's sessions. Another owner's session and an
-// unknown one are the same not_found.
+// unknown one are the same not_found. It may be polled: what Stripe said in the
+// second before is good enough.
 func (s *Service) Checkout(ctx context.Context, c Caller, id string) (CheckoutSession, error) {
+	session, err := s.owned(ctx, c, id)
+	if err != nil {
+		return CheckoutSession{}, err
+	}
+	session.NextPollAfterMS = nextPoll(session)
+	return session, nil
+}
+
+// owned returns a session if it is the caller's, and not_found if it is not. Whose
+// it is is judged each time: the caller may have another customer by now.
+func (s *Service) owned(ctx context.Context, c Caller, id string) (CheckoutSession, error) {
 	if !catalog.ValidID(id) {
 		return CheckoutSession{}, problem.New(problem.NotFound, nil)
 	}
@@ -22,7 +34,9 @@ func (s *Service) Checkout(ctx context.Context, c Caller, id string) (CheckoutSe
 	if err != nil {
 		return CheckoutSession{}, err
 	}
-	session, err := s.o.Stripe.CheckoutSession(ctx, id, c.owner.Livemode)
+	session, err := s.reads.get(ctx, readKey{c.owner, id}, func(ctx context.Context) (CheckoutSession, error) {
+		return s.o.Stripe.CheckoutSession(ctx, id, c.owner.Livemode)
+	})
 	if catalog.IsMissing(err) {
 		return CheckoutSession{}, problem.New(problem.NotFound, nil)
 	}
@@ -33,7 +47,6 @@ func (s *Service) Checkout(ctx context.Context, c Caller, id string) (CheckoutSe
 		s.metrics.foreign.Inc()
 		return CheckoutSession{}, problem.New(problem.NotFound, nil)
 	}
-	session.NextPollAfterMS = nextPoll(session)
 	return session, nil
 }
 

@@ -3,6 +3,7 @@ package billing_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"till/internal/auth"
 	"till/internal/billing"
@@ -141,6 +142,7 @@ func TestWhenToAskAgain(t *testing.T) {
 		session.Status, session.PaymentStatus = tc.status, tc.payment
 		s.stripe.sessions["cs_test_1"] = session
 		s.stripe.mu.Unlock()
+		s.pass(time.Minute)
 		got, err := s.Checkout(t.Context(), s.caller(t, "alice"), "cs_test_1")
 		if err != nil {
 			t.Fatal(err)

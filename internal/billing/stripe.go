@@ -37,6 +37,7 @@ type Stripe interface {
 	History
 	FlowTargets
 	PortalConfigurations
+	Existing
 	CreateCheckoutSession(ctx context.Context, s NewSession) (CheckoutSession, error)
 	// CheckoutSession reads one session. Whose it is, is for the caller to judge.
 	CheckoutSession(ctx context.Context, id string, livemode bool) (CheckoutSession, error)

@@ -17,9 +17,15 @@ type Price struct {
 	Livemode   bool
 	Currency   string
 	UnitAmount int64
+	// HasUnitAmount tells nothing to pay from a price that has no unit_amount: tiers,
+	// parts of the minor unit, what the customer wants to give.
+	HasUnitAmount bool
 	// Recurring and Metered follow Stripe's type and recurring.usage_type.
 	Recurring bool
 	Metered   bool
+	// Interval and IntervalCount say how often a recurring price is charged.
+	Interval      string
+	IntervalCount int64
 }
 
 // PriceSource reads prices from Stripe.

@@ -59,7 +59,7 @@ func (p Plan) checkUIModes(j *judge) {
 	}
 	var seen []string
 	for i, mode := range p.UIModes {
-		at, page := fmt.Sprintf("ui_modes.%d", i), pageOf(mode)
+		at, page := fmt.Sprintf("ui_modes.%d", i), PageOf(mode)
 		switch {
 		case mode == "" || !slices.Contains(allUIModes, page):
 			j.add(at, "must be hosted, embedded or custom")

@@ -17,8 +17,8 @@ func spellings() []string {
 	return slices.Concat(allUIModes, slices.Sorted(maps.Keys(renamed)))
 }
 
-// pageOf returns the page that a ui_mode of either spelling names; "" is hosted.
-func pageOf(spelling string) string {
+// PageOf returns the page that a ui_mode of either spelling names; "" is hosted.
+func PageOf(spelling string) string {
 	return cmp.Or(renamed[spelling], spelling, uiHosted)
 }
 
@@ -27,7 +27,7 @@ func pageOf(spelling string) string {
 // choose.
 func (p Plan) UIMode() string {
 	mode, _ := p.Params["ui_mode"].(string)
-	return pageOf(mode)
+	return PageOf(mode)
 }
 
 // Pages returns the ui_modes that a session of the plan can have, in the same spelling:
@@ -41,7 +41,7 @@ func (p Plan) Pages() []string {
 	}
 	pages := make([]string, len(p.UIModes))
 	for i, mode := range p.UIModes {
-		pages[i] = pageOf(mode)
+		pages[i] = PageOf(mode)
 	}
 	return pages
 }
@@ -72,7 +72,7 @@ func (p Plan) Settled(r Rules) Plan {
 	}
 	p.UIModes, p.Unchecked = p.choosable(r), nil
 	for i, mode := range p.UIModes {
-		p.UIModes[i] = pageOf(mode)
+		p.UIModes[i] = PageOf(mode)
 	}
 	return p
 }

@@ -23,6 +23,10 @@
 // what cannot be sent is listed with its reason. The file from which the catalogue knows
 // the parameters is written from the same documents, and compared with them.
 //
+// Updates of sessions need plans that are made for them, so the use cases make them in this
+// process, through the same proxy. Every parameter that an update has in the newest version
+// must be seen arriving, or be listed with the reason why it is never sent.
+//
 // The calls that the service makes only when something has gone wrong, or of a person
 // about whom the token says something, are made by its client alone, through the same
 // proxy and before the same judges.

@@ -34,9 +34,11 @@ type exchange struct {
 func (x *exchange) operation() string {
 	parts := strings.Split(x.path, "/")
 	switch {
-	case len(parts) == 4 && parts[2] == "customers",
-		x.method == http.MethodGet && (len(parts) == 4 && parts[2] == "prices" || len(parts) == 5 && parts[2] == "checkout"):
+	case len(parts) == 4 && (parts[2] == "customers" || parts[2] == "subscriptions"),
+		x.method == http.MethodGet && len(parts) == 4 && parts[2] == "prices":
 		parts[len(parts)-1] = "{id}"
+	case len(parts) > 4 && parts[2] == "checkout":
+		parts[4] = "{id}"
 	}
 	name := x.method + " " + strings.Join(parts, "/")
 	if mode := x.form().Get("mode"); mode != "" {
@@ -154,7 +156,7 @@ func objectsOf(answer object) []object {
 
 // patchable are the fields of answers that may be changed: what stripe-mock cannot know
 // (it remembers nothing) or invents (a live-mode portal on a host of its authors').
-var patchable = []string{"id", "livemode", "url", "customer", "metadata", "lookup_key", "flow", "status", "code", "active"}
+var patchable = []string{"id", "livemode", "url", "customer", "metadata", "lookup_key", "ui_mode", "flow", "status", "code", "active"}
 
 func (p *proxy) patchObject(x *exchange, at object) {
 	set := func(field string, value any) {
@@ -182,9 +184,6 @@ func (p *proxy) patchObject(x *exchange, at object) {
 		if x.method == http.MethodPost {
 			p.customer = at["id"]
 		}
-	case "subscription":
-		set("customer", p.customer)
-		set("status", "active")
 	case "promotion_code":
 		set("code", form.Get("code"))
 		set("active", true)
@@ -197,13 +196,10 @@ func (p *proxy) patchObject(x *exchange, at object) {
 		set("flow", sentFlow(form))
 		set("url", "https://billing.stripe.com/p/session/test_from_the_mock")
 	case "checkout.session":
-		id, _ := at["id"].(string)
-		if x.method == http.MethodPost {
-			p.sessions[id] = object{"customer": form.Get("customer"), "metadata": sentMetadata(form)}
-		}
-		for field, value := range p.sessions[id] {
-			set(field, value)
-		}
+		p.patchSession(x, at, set)
+	case "subscription":
+		p.patchSubscription(x, at, set)
+		set("status", "active")
 	}
 }
 

@@ -138,6 +138,11 @@ func TestContractBothWays(t *testing.T) {
 		want(t, h.get(path, ""), http.StatusOK, "")
 		want(t, h.get(strings.Replace(path, "ios", "evil", 1), ""), http.StatusNotFound, "")
 	}
+	open := h.post("/checkout", alice, `{"plan":"boutique"}`).text(t, "id")
+	for _, path := range []string{"/checkout", "/checkout?limit=1&status=open", "/checkout/" + id + "/line_items", "/plans", "/subscriptions"} {
+		want(t, h.get(path, alice), http.StatusOK, "")
+	}
+	want(t, h.patch("/checkout/"+open, alice, everyChange), http.StatusOK, "")
 	want(t, h.get("/healthz", ""), http.StatusOK, "")
 	want(t, h.get("/readyz", ""), http.StatusOK, "")
 	want(t, h.get("/openapi.yaml", ""), http.StatusOK, "")
@@ -145,16 +150,37 @@ func TestContractBothWays(t *testing.T) {
 
 	t.Log("what is refused")
 	member := h.mint(devissuer.Claims{Subject: "carol", Org: "org_1", Role: "reader"})
-	for _, path := range []string{"/checkout", "/portal", "/dev/token"} {
-		body := func(text string) response { return h.post(path, alice, text) }
-		want(t, body("{"), 400, "malformed_request")
-		want(t, body(strings.Repeat(" ", 64<<10)+"{}"), 413, "payload_too_large")
-		want(t, h.send(request{method: "POST", path: path, token: alice, body: "a=b", contentType: "text/plain"}), 415, "unsupported_media_type")
+	writes := []request{
+		{method: "POST", path: "/checkout"},
+		{method: "POST", path: "/portal"},
+		{method: "POST", path: "/dev/token"},
+		{method: "PATCH", path: "/checkout/" + open},
+		{method: "POST", path: "/checkout/" + open + "/expire"},
 	}
+	for _, r := range writes {
+		body := func(text, contentType string) response {
+			r.token, r.body, r.contentType = alice, text, contentType
+			return h.send(r)
+		}
+		want(t, body("{", ""), 400, "malformed_request")
+		want(t, body(strings.Repeat(" ", 64<<10)+"{}", ""), 413, "payload_too_large")
+		want(t, body("a=b", "text/plain"), 415, "unsupported_media_type")
+	}
+	for _, path := range []string{"/checkout", "/checkout/" + id + "/line_items", "/subscriptions"} {
+		want(t, h.get(path+"?customer=cus_other", alice), 400, "malformed_request")
+		want(t, h.get(path+"?limit=0", alice), 422, "validation_failed")
+	}
+	want(t, h.get("/plans?limit=1", alice), 400, "malformed_request")
+	want(t, h.get("/plans", ""), 401, "unauthenticated")
+	want(t, h.get("/plans", member), 403, "forbidden")
+	want(t, h.patch("/checkout/"+open, alice, `{"metadata":{"till_x":"y"}}`), 422, "validation_failed")
+	want(t, h.patch("/checkout/"+open, bob, everyChange), 404, "not_found")
+	want(t, h.get("/checkout/"+open+"/line_items", bob), 404, "not_found")
+	want(t, h.post("/checkout/"+open+"/expire", bob, ""), 404, "not_found")
 	want(t, h.post("/checkout", alice, `{"plan":"no such"}`), 422, "catalog_not_allowed")
 	want(t, h.post("/portal", alice, `{"return_url":"https://evil.example/"}`), 422, "redirect_not_allowed")
 	want(t, h.post("/dev/token", "", `{"sub":""}`), 422, "validation_failed")
-	for _, r := range operations(id) {
+	for _, r := range operations(open) {
 		want(t, h.send(r.with("")), 401, "unauthenticated")
 		want(t, h.send(r.with(member)), 403, "forbidden")
 	}
@@ -172,13 +198,15 @@ func TestContractBothWays(t *testing.T) {
 	t.Log("what does not arrive")
 	hasty := newHouse(t, settings{readTimeout: 300 * time.Millisecond})
 	hasty.heard = book.hear
-	for _, path := range []string{"/checkout", "/portal", "/dev/token"} {
-		want(t, hasty.stall(path, hasty.token("alice")), 408, "request_timeout")
+	for _, r := range writes {
+		r.token, r.stalls = hasty.token("alice"), true
+		want(t, hasty.send(r), 408, "request_timeout")
 	}
 
 	t.Log("what goes wrong behind us")
-	for _, r := range operations(id) {
-		h.control(http.MethodPost, "faults", `{"operation":"*","kind":"garbage_200"}`)
+	for _, r := range operations(open) {
+		// Not garbage: so many failures in a row are what the breaker opens for.
+		h.control(http.MethodPost, "faults", `{"operation":"*","kind":"empty_200"}`)
 		want(t, h.send(r.with(alice)), 502, "upstream_error")
 		h.control(http.MethodDelete, "faults", "")
 		h.control(http.MethodPost, "faults", `{"operation":"*","kind":"rate_limit"}`)
@@ -189,6 +217,14 @@ func TestContractBothWays(t *testing.T) {
 		h.breakAuth = false
 		want(t, h.send(r.with(alice)), r.success, "")
 	}
+	want(t, h.post("/checkout/"+open+"/expire", alice, ""), 409, "session_not_open")
+	want(t, h.patch("/checkout/"+open, alice, everyChange), 409, "session_not_open")
+	h.breakAuth = true
+	want(t, h.get("/plans", alice), 500, "internal")
+	h.breakAuth = false
+	shut := newHouse(t, settings{shut: true, stripeBase: func(string) string { return "http://127.0.0.1:1" }})
+	shut.heard = book.hear
+	want(t, shut.get("/plans", shut.token("alice")), 503, "dependency_unavailable")
 	h.ready = errors.New("not yet")
 	want(t, h.get("/readyz", ""), 503, "dependency_unavailable")
 
@@ -205,8 +241,10 @@ func TestContractBothWays(t *testing.T) {
 	t.Log("what is no operation")
 	for _, r := range []request{
 		{method: "GET", path: "/nope"},
-		{method: "GET", path: "/checkout"},
+		{method: "DELETE", path: "/checkout"},
 		{method: "DELETE", path: "/portal"},
+		{method: "GET", path: "/checkout/x/expire"},
+		{method: "PATCH", path: "/checkout"},
 		{method: "GET", path: "/checkout/"},
 		{method: "GET", path: "/metrics"},
 		{method: "GET", path: "/checkout/x/y"},
@@ -232,8 +270,20 @@ func operations(id string) []operation {
 		{request{method: "POST", path: "/checkout", body: `{"plan":"tshirt"}`}, 201},
 		{request{method: "GET", path: "/checkout/" + id}, 200},
 		{request{method: "POST", path: "/portal"}, 201},
+		{request{method: "GET", path: "/checkout"}, 200},
+		{request{method: "PATCH", path: "/checkout/" + id, body: `{"metadata":{"ref":"43"}}`}, 200},
+		{request{method: "GET", path: "/checkout/" + id + "/line_items"}, 200},
+		{request{method: "GET", path: "/subscriptions"}, 200},
+		// The last one, because nothing can be done with the session after it.
+		{request{method: "POST", path: "/checkout/" + id + "/expire"}, 200},
 	}
 }
+
+// everyChange is an update of a session of the plan boutique.
+const everyChange = `{
+	"metadata": {"ref": "44", "gone": ""}, "shipping_options": ["standard"], "line_items": [{"price": "shirt", "quantity": 3}],
+	"collected_information": {"shipping_details": {"name": "Ann", "address": {"line1": "Am Markt 1", "country": "DE"}}}
+}`
 
 func (o operation) with(token string) request {
 	o.token = token

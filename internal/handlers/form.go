@@ -163,6 +163,9 @@ func typeAt(t reflect.Type, path []string) reflect.Type {
 	switch t.Kind() {
 	case reflect.Struct:
 		for f := range t.Fields() {
+			if inner := typeAt(f.Type, path); f.Anonymous && inner != nil {
+				return inner
+			}
 			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name == path[0] {
 				return typeAt(f.Type, path[1:])
 			}

@@ -72,6 +72,16 @@ type settings struct {
 	stripeBase     func(sandboxURL string) string
 	proxies        []netip.Prefix
 	connections    int
+	// version is the Stripe-Version; stripe-go's by default.
+	version string
+	// plans are those of testPlans by default.
+	plans []catalog.Plan
+	// polls has the reads of sessions count for a second, as they do.
+	polls bool
+	// before is called when there is a sandbox, and nobody has asked it for prices yet.
+	before func(h *house)
+	// shut does not wait for Stripe.
+	shut bool
 }
 
 func newHouse(t *testing.T, set settings) *house {
@@ -92,6 +102,9 @@ func newHouse(t *testing.T, set settings) *house {
 	must(err)
 	h.sandbox = httptest.NewServer(fake.Handler())
 	t.Cleanup(h.sandbox.Close)
+	if set.before != nil {
+		set.before(h)
+	}
 	h.issuer, err = devissuer.New(publicURL, "till", time.Now)
 	must(err)
 	logger := slog.New(slog.NewJSONHandler(h.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -104,7 +117,7 @@ func newHouse(t *testing.T, set settings) *house {
 		base = set.stripeBase(base)
 	}
 	client, err := stripeclient.New(stripeclient.Options{
-		Key: secret.New("sk_test_canarykey"), BaseURL: base, Metrics: h.registry,
+		Key: secret.New("sk_test_canarykey"), BaseURL: base, Version: set.version, Metrics: h.registry,
 		URLHosts: []string{strings.TrimPrefix(h.sandbox.URL, "http://")},
 	})
 	must(err)
@@ -119,7 +132,10 @@ func newHouse(t *testing.T, set settings) *house {
 		Apps: map[string]string{"ios": "myapp://billing"}, PublicURL: publicURL,
 	})
 	must(err)
-	plans := catalog.New(append(testPlans(), choosing()...), testPortals())
+	if set.plans == nil {
+		set.plans = append(testPlans(), choosing()...)
+	}
+	plans := catalog.New(set.plans, testPortals())
 	mapping, err := customers.New(db, client, h.registry, customers.Options{Version: client.CustomerVersion()})
 	must(err)
 	gate := billing.NewGate(billing.GateOptions{
@@ -127,7 +143,7 @@ func newHouse(t *testing.T, set settings) *house {
 	})
 	service, err := billing.New(billing.Options{
 		Gate: gate, Catalog: plans, Customers: mapping, Redirects: redirects, Stripe: client, Metrics: h.registry,
-		Idempotency: keysOf(t, db, h.registry),
+		Idempotency: keysOf(t, db, h.registry), Now: set.now(),
 	})
 	must(err)
 	if set.auditStore == nil {
@@ -173,7 +189,7 @@ func newHouse(t *testing.T, set settings) *house {
 			t.Errorf("the gate: %v", err)
 		}
 	})
-	for !gate.Ready() {
+	for !gate.Ready() && !set.shut {
 		select {
 		case err := <-ended:
 			t.Fatalf("the gate did not open: %v", err)
@@ -204,6 +220,14 @@ func testPlans() []catalog.Plan {
 			Name: "embedded", Mode: catalog.ModePayment, Accepts: []catalog.Field{catalog.FieldReturnURL},
 			LineItems: []catalog.LineItem{{Price: catalog.PriceRef{LookupKey: "tshirt"}}},
 			Params:    catalog.Params{"ui_mode": "embedded"},
+		},
+		{
+			Name: "boutique", Mode: catalog.ModePayment, Accepts: []catalog.Field{catalog.FieldMetadata, catalog.FieldLineItems},
+			LineItems:       []catalog.LineItem{{Price: catalog.PriceRef{LookupKey: "tshirt"}, Name: "shirt", Quantity: many}},
+			ShippingOptions: map[string]catalog.Params{"standard": {"shipping_rate": "shr_standard"}},
+			Params: catalog.Params{
+				"ui_mode": "custom", "shipping_address_collection": catalog.Params{"allowed_countries": []any{"DE"}},
+			},
 		},
 	}
 }
@@ -271,11 +295,6 @@ func (s stalled) Read([]byte) (int, error) {
 	return 0, s.ctx.Err()
 }
 
-func (h *house) stall(path, token string) response {
-	h.t.Helper()
-	return h.send(request{method: http.MethodPost, path: path, token: token, stalls: true})
-}
-
 type response struct {
 	status int
 	header http.Header
@@ -334,6 +353,12 @@ var noRedirects = &http.Client{CheckRedirect: func(*http.Request, []*http.Reques
 func (h *house) post(path, token, body string) response {
 	h.t.Helper()
 	return h.send(request{method: http.MethodPost, path: path, token: token, body: body})
+}
+
+// patch is a PATCH with a JSON body.
+func (h *house) patch(path, token, body string) response {
+	h.t.Helper()
+	return h.send(request{method: http.MethodPatch, path: path, token: token, body: body})
 }
 
 func (h *house) get(path, token string) response {

@@ -33,12 +33,12 @@ func TestHostileBodies(t *testing.T) {
 		if !ok || len(expect) < 3 || len(expect) > 4 {
 			t.Fatalf("line %d cannot be read: %s", i, line)
 		}
-		for _, path := range routesOf(expect) {
+		for _, route := range routesOf(expect) {
 			for _, r := range carriers {
-				r.method, r.path, r.body = http.MethodPost, path, wireBytes(body, "")
+				r.method, r.path, r.body = route.method, route.path, wireBytes(body, "")
 				sent++
 				if got, want := verdict(t, h.send(r), expect); got != want {
-					t.Errorf("%s %.200q\n got %s\nwant %s", path, body, got, want)
+					t.Errorf("%s %s %.200q\n got %s\nwant %s", r.method, r.path, body, got, want)
 				}
 			}
 		}
@@ -53,14 +53,22 @@ func TestHostileBodies(t *testing.T) {
 }
 
 // routesOf: a line is for POST /checkout unless it names another route, or both.
-func routesOf(expect []string) []string {
+func routesOf(expect []string) []request {
+	post := func(path string) request { return request{method: http.MethodPost, path: path} }
+	// What cannot be read is refused before anybody looks whose session it is.
+	session := "/checkout/cs_test_a"
+	patch, expire := request{method: http.MethodPatch, path: session}, post(session+"/expire")
 	switch {
 	case len(expect) == 3:
-		return []string{"/checkout"}
+		return []request{post("/checkout")}
 	case expect[3] == "both":
-		return []string{"/checkout", "/portal"}
+		return []request{post("/checkout"), post("/portal"), patch, expire}
+	case expect[3] == "patch":
+		return []request{patch}
+	case expect[3] == "expire":
+		return []request{expire}
 	default:
-		return []string{expect[3]}
+		return []request{post(expect[3])}
 	}
 }
 
@@ -271,11 +279,32 @@ func TestIdsThatAreNoneReachNobody(t *testing.T) {
 		if got := h.exchange(t, bytes); got != expect[1] {
 			t.Errorf("%s %q: got %s, want %s", expect[0], id, got, expect[1])
 		}
+		if strings.ContainsAny(id, "/?#") {
+			continue // another path on the routes below
+		}
+		for _, route := range belowIDs {
+			if got := h.exchange(t, route.bytes(id, alice)); got != expect[1] {
+				t.Errorf("%s %s %q%s: got %s, want %s", expect[0], route.method, id, route.path, got, expect[1])
+			}
+		}
 	}
 	if after := h.stripeCalls(""); after != before {
 		t.Errorf("%d calls reached Stripe", after-before)
 	}
 	t.Logf("%d ids", len(all))
+}
+
+// belowIDs are the other routes with an id, with what stands behind it.
+var belowIDs = []request{
+	{method: "GET", path: "/line_items"},
+	{method: "POST", path: "/expire"},
+	{method: "PATCH", body: `{"metadata":{"a":"b"}}`},
+}
+
+// bytes is the request for an id, as it is.
+func (r request) bytes(id, token string) string {
+	return fmt.Sprintf("%s /checkout/%s%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nConnection: close\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", r.method, wireBytes(id, ""), r.path, token, len(r.body), r.body)
 }
 
 // TestAnExpandedCustomerIsComparedById: P10.
@@ -299,6 +328,8 @@ func TestQueriesAreRefused(t *testing.T) {
 		want(t, h.get(path, alice), 400, "malformed_request")
 	}
 	want(t, h.post("/checkout?plan=pro", alice, `{"plan":"pro"}`), 400, "malformed_request")
+	want(t, h.post("/checkout/"+id+"/expire?force=true", alice, ""), 400, "malformed_request")
+	want(t, h.patch("/checkout/"+id+"?status=open", alice, `{"metadata":{"a":"b"}}`), 400, "malformed_request")
 	want(t, h.post("/portal?customer=cus_other", alice, ""), 400, "malformed_request")
 }
 

@@ -17,10 +17,20 @@ func (s *server) routes(e *echo.Echo) {
 	e.POST("/checkout", write(s, creation[billing.CheckoutRequest, billing.CheckoutSession]{
 		body: required, keyed: true, do: svc.CreateCheckout, page: checkoutPage,
 	}))
+	get(e, "/checkout", paged(s, svc.CheckoutSessions))
 	get(e, "/checkout/:id", read(s, svc.Checkout))
+	e.PATCH("/checkout/:id", write(s, creation[billing.UpdateRequest, billing.CheckoutSession]{
+		body: required, on: svc.UpdateCheckout,
+	}))
+	e.POST("/checkout/:id/expire", write(s, creation[billing.Nothing, billing.CheckoutSession]{
+		body: optional, on: svc.ExpireCheckout,
+	}))
+	get(e, "/checkout/:id/line_items", pagedOf(s, svc.CheckoutLineItems))
 	e.POST("/portal", write(s, creation[billing.PortalRequest, billing.PortalSession]{
 		body: optional, keyed: true, do: svc.OpenPortal, page: portalPage,
 	}))
+	get(e, "/plans", paged(s, svc.Offers))
+	get(e, "/subscriptions", paged(s, svc.Subscriptions))
 	get(e, "/return/:app", s.bounce)
 	get(e, "/return/:app/:path", s.bounce)
 
@@ -55,12 +65,16 @@ func portalPage(session billing.PortalSession) string { return session.URL }
 // forgotten, and the request type has no member for a customer.
 type operation[Req, Res any] func(ctx context.Context, c billing.Caller, req Req) (Res, error)
 
-// creation is a write that makes something.
+// operationOn is a use case about the object named in the path.
+type operationOn[Req, Res any] func(ctx context.Context, c billing.Caller, id string, req Req) (Res, error)
+
+// creation is a write. It makes something, or with on changes what the path names.
 type creation[Req, Res any] struct {
 	body bodyRule
 	// keyed looks at the Idempotency-Key; elsewhere it means nothing.
 	keyed bool
 	do    operation[Req, Res]
+	on    operationOn[Req, Res]
 	// page is where a browser goes that has sent a form; nil takes no forms.
 	page func(Res) string
 }
@@ -87,7 +101,7 @@ func write[Req, Res any](s *server, op creation[Req, Res]) echo.HandlerFunc {
 		if form {
 			caller = caller.Redirected()
 		}
-		res, err := op.do(c.Request().Context(), caller, req)
+		res, status, err := op.run(c, caller, req)
 		if err != nil {
 			return err
 		}
@@ -96,7 +110,7 @@ func write[Req, Res any](s *server, op creation[Req, Res]) echo.HandlerFunc {
 		if form {
 			return follow(c, op.page(res))
 		}
-		return answer(c, http.StatusCreated, res)
+		return answer(c, status, res)
 	}
 }
 
@@ -113,6 +127,17 @@ func (op creation[Req, Res]) read(r *http.Request, form bool, req *Req) (text []
 	return text, unmarshal(text, req)
 }
 
+// run returns what the operation brought, and the status of that.
+func (op creation[Req, Res]) run(c echo.Context, caller billing.Caller, req Req) (res Res, status int, err error) {
+	ctx := c.Request().Context()
+	if op.on != nil {
+		res, err = op.on(ctx, caller, c.Param("id"), req)
+		return res, http.StatusOK, err
+	}
+	res, err = op.do(ctx, caller, req)
+	return res, http.StatusCreated, err
+}
+
 // read serves an operation on the object named in the path.
 func read[Res any](s *server, op operation[string, Res]) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -124,6 +149,32 @@ func read[Res any](s *server, op operation[string, Res]) echo.HandlerFunc {
 			return err
 		}
 		res, err := op(c.Request().Context(), caller, c.Param("id"))
+		if err != nil {
+			return err
+		}
+		return answer(c, http.StatusOK, res)
+	}
+}
+
+// paged serves an operation that the query asks for.
+func paged[Req, Res any](s *server, op operation[Req, Res]) echo.HandlerFunc {
+	return pagedOf(s, func(ctx context.Context, c billing.Caller, _ string, req Req) (Res, error) {
+		return op(ctx, c, req)
+	})
+}
+
+// pagedOf is paged for what belongs to the object named in the path.
+func pagedOf[Req, Res any](s *server, op operationOn[Req, Res]) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		caller, err := s.caller(c)
+		if err != nil {
+			return err
+		}
+		var req Req
+		if err := decodeQuery(c.Request(), &req); err != nil {
+			return err
+		}
+		res, err := op(c.Request().Context(), caller, c.Param("id"), req)
 		if err != nil {
 			return err
 		}

@@ -105,6 +105,28 @@ func TestAnswersNotBelieved(t *testing.T) {
 		},
 		"list customers": listChanges(newCustomer, with(newCustomer, "deleted", true)),
 		"list prices":    listChanges(priceObject),
+		"list checkouts": listChanges(checkoutSession, append(foreignSessions(), with(checkoutSession, "url", "https://evil.example/"+foreign))...),
+		"list items":     itemChanges(),
+		"update checkout": {
+			{"id", "cs_test_" + foreign},
+			{"id", absent{}},
+			{"object", "item"},
+			{"livemode", true},
+			{"customer", "cus_" + foreign},
+			{"customer", nil},
+			{"customer", expanded("cus_" + foreign)},
+		},
+		"expire checkout": {
+			{"id", "cs_test_" + foreign},
+			{"customer", "cus_" + foreign},
+			{"livemode", true},
+			{"status", "open"},
+			{"status", "complete"},
+			{"status", nil},
+			{"status", absent{}},
+		},
+		"list subscriptions": listChanges(shownSubscription, foreignSubscriptions()...),
+		"read subscription":  {{"id", "sub_" + foreign}, {"id", absent{}}, {"object", "plan"}, {"livemode", true}},
 		"promotion code": listChanges(promotionObject,
 			with(promotionObject, "code", foreign), with(promotionObject, "code", absent{}), with(promotionObject, "active", false)),
 		"flow's subscription": {
@@ -317,12 +339,13 @@ func TestWhatIsHandedOn(t *testing.T) {
 			t.Errorf("more: %v, %v (-want +got):\n%s", more, err, diff)
 		}
 
-		metered := with(priceObject, "id", "price_2", "lookup_key", "usage", "recurring", object{"usage_type": "metered"})
+		metered := with(priceObject, "id", "price_2", "lookup_key", "usage", "unit_amount", nil,
+			"recurring", object{"usage_type": "metered", "interval": "month", "interval_count": 3})
 		stripe.set(answers(http.StatusOK, listOf(priceObject, metered, with(priceObject, "id", "price_3", "lookup_key", "not asked for"))))
 		prices, err := c.PricesByLookupKey(t.Context(), []string{"pro_monthly", "usage", "missing"})
 		wantPrices := []catalog.Price{
-			{ID: "price_1", LookupKey: "pro_monthly", Active: true, Currency: "eur", UnitAmount: 2000, Recurring: true},
-			{ID: "price_2", LookupKey: "usage", Active: true, Currency: "eur", UnitAmount: 2000, Recurring: true, Metered: true},
+			{ID: "price_1", LookupKey: "pro_monthly", Active: true, Currency: "eur", UnitAmount: 2000, HasUnitAmount: true, Recurring: true},
+			{ID: "price_2", LookupKey: "usage", Active: true, Currency: "eur", Recurring: true, Metered: true, Interval: "month", IntervalCount: 3},
 		}
 		if diff := cmp.Diff(wantPrices, prices); diff != "" || err != nil {
 			t.Errorf("prices, %v (-want +got):\n%s", err, diff)

@@ -20,9 +20,11 @@ type price struct {
 	Livemode   bool   `json:"livemode"`
 	LookupKey  string `json:"lookup_key"`
 	Currency   string `json:"currency"`
-	UnitAmount int64  `json:"unit_amount"`
+	UnitAmount *int64 `json:"unit_amount"`
 	Recurring  *struct {
-		UsageType string `json:"usage_type"`
+		UsageType     string `json:"usage_type"`
+		Interval      string `json:"interval"`
+		IntervalCount int64  `json:"interval_count"`
 	} `json:"recurring"`
 }
 
@@ -34,11 +36,17 @@ func (p price) check(livemode bool) error {
 }
 
 func (p price) known() catalog.Price {
-	return catalog.Price{
+	known := catalog.Price{
 		ID: p.ID, LookupKey: p.LookupKey, Active: p.Active, Livemode: p.Livemode, Currency: p.Currency,
-		UnitAmount: p.UnitAmount, Recurring: p.Recurring != nil,
-		Metered: p.Recurring != nil && p.Recurring.UsageType == "metered",
+		HasUnitAmount: p.UnitAmount != nil, Recurring: p.Recurring != nil,
 	}
+	if p.UnitAmount != nil {
+		known.UnitAmount = *p.UnitAmount
+	}
+	if r := p.Recurring; r != nil {
+		known.Metered, known.Interval, known.IntervalCount = r.UsageType == "metered", r.Interval, r.IntervalCount
+	}
+	return known
 }
 
 // PriceByID implements catalog.PriceSource.

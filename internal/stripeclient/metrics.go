@@ -30,6 +30,8 @@ const (
 	opSubscriptionList  operation = "subscriptions.list"
 	opConfigurationGet  operation = "billing_portal.configurations.retrieve"
 	opConfigurationList operation = "billing_portal.configurations.list"
+	opCheckoutItems     operation = "checkout.sessions.line_items"
+	opCheckoutUpdate    operation = "checkout.sessions.update"
 )
 
 var operations = []operation{
@@ -37,6 +39,7 @@ var operations = []operation{
 	opPriceRetrieve, opPriceList, opPromotionList, opCheckoutCreate, opCheckoutGet, opPortalCreate,
 	opCheckoutList, opCheckoutExpire, opSubscriptionList,
 	opSubscriptionGet, opConfigurationGet, opConfigurationList,
+	opCheckoutItems, opCheckoutUpdate,
 }
 
 type metrics struct {

@@ -410,6 +410,25 @@ var operations = []struct {
 	{"default portal configuration", func(ctx context.Context, c *client) (any, error) {
 		return c.PortalConfiguration(ctx, "")
 	}, listOf(configurationObject), billing.PortalConfiguration{}, false},
+	{"list checkouts", func(ctx context.Context, c *client) (any, error) {
+		return c.CheckoutSessions(ctx, listing)
+	}, listOf(checkoutSession), billing.List[billing.CheckoutSession]{}, false},
+	{"list items", func(ctx context.Context, c *client) (any, error) {
+		return c.CheckoutLineItems(ctx, "cs_test_a1", listing.Params)
+	}, listOf(itemObject), billing.List[billing.LineItem]{}, false},
+	{"update checkout", func(ctx context.Context, c *client) (any, error) {
+		return c.UpdateCheckoutSession(ctx, update)
+	}, checkoutSession, billing.CheckoutSession{}, true},
+	{"expire checkout", func(ctx context.Context, c *client) (any, error) {
+		return c.ExpireCheckoutSession(ctx, expiry)
+	}, expiredSession, billing.CheckoutSession{}, true},
+	{"list subscriptions", func(ctx context.Context, c *client) (any, error) {
+		return c.Subscriptions(ctx, listing)
+	}, listOf(shownSubscription), billing.List[billing.Subscription]{}, false},
+	{"read subscription", func(ctx context.Context, c *client) (any, error) {
+		customer, _, err := c.SubscriptionOwner(ctx, "sub_1", false)
+		return customer, err
+	}, shownSubscription, billing.ID(""), false},
 }
 
 // wantSilence walks the whole chain of err and looks for what must not be printed.

@@ -8,7 +8,7 @@ import (
 
 // floors are the first Stripe-Versions that know an operation, of those that came
 // after the one stripe-go was made for.
-var floors = map[operation]string{}
+var floors = map[operation]string{opCheckoutUpdate: "2024-09-30.acacia"}
 
 // version is the Stripe-Version of op: the one configured for it, else the common
 // one, unless that is older than the operation.
