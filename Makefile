@@ -59,7 +59,7 @@ MUTANTS ?= internal/redirect internal/problem internal/handlers/decode.go intern
 SCORE ?= 85
 
 FUZZTIME ?= $(if $(filter true,$(CI)),10s,60s)
-TEST_TIMEOUT ?= 5m
+TEST_TIMEOUT ?= 10m
 
 # PREFIX=/usr/local installs to /usr/local/bin; else where `go install` would.
 INSTALL_DIR = $(if $(PREFIX),$(PREFIX)/bin,$(or $(shell $(GO) env GOBIN),$(shell $(GO) env GOPATH)/bin))

@@ -229,7 +229,7 @@ func TestContractBothWays(t *testing.T) {
 	want(t, h.get("/readyz", ""), 503, "dependency_unavailable")
 
 	t.Log("what takes too long")
-	slow := newHouse(t, settings{requestTimeout: 400 * time.Millisecond})
+	slow := newHouse(t, settings{requestTimeout: 1500 * time.Millisecond})
 	slow.heard = book.hear
 	slowID := slow.post("/checkout", slow.token("alice"), `{"plan":"pro"}`).text(t, "id")
 	for _, r := range operations(slowID) {

@@ -52,7 +52,9 @@ func TestConnectionsAreReused(t *testing.T) {
 		}
 		(*answer.Load())(w, r)
 	}))
-	c := newClient(t, stripeclient.Options{BaseURL: server.URL})
+	// A call that times out is tried again, on another connection: a busy machine must not
+	// be taken for a client that opens too many.
+	c := newClient(t, stripeclient.Options{BaseURL: server.URL, TryTimeout: time.Minute, Deadline: 5 * time.Minute})
 	t.Cleanup(c.Close)
 	set := func(h http.HandlerFunc) { answer.Store(&h) }
 	call := func() error {
