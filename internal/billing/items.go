@@ -26,19 +26,25 @@ func judgeItems(v *verdict, plan catalog.Plan, req CheckoutRequest) []choice {
 	if req.LineItems == nil || !plan.AcceptsField(catalog.FieldLineItems) {
 		return allItems(v, plan, req.Quantity)
 	}
+	if req.Quantity != nil && plan.AcceptsField(catalog.FieldQuantity) {
+		v.refuse(problem.ValidationFailed, "/quantity", "cannot be given beside line_items, which have their own")
+	}
+	return judgeChoices(v, plan, req.LineItems)
+}
+
+// judgeChoices returns what wishes name of the plan.
+func judgeChoices(v *verdict, plan catalog.Plan, wishes []CheckoutItem) []choice {
 	const at = "/line_items"
 	switch {
-	case req.Quantity != nil && plan.AcceptsField(catalog.FieldQuantity):
-		v.refuse(problem.ValidationFailed, "/quantity", "cannot be given beside line_items, which have their own")
-	case len(req.LineItems) == 0:
+	case len(wishes) == 0:
 		v.refuse(problem.ValidationFailed, at, "must name at least one")
-	case len(req.LineItems) > len(plan.LineItems):
+	case len(wishes) > len(plan.LineItems):
 		v.refuse(problem.CatalogNotAllowed, at, "names more than the plan has")
 		return nil
 	}
 	var choices []choice
 	seen := map[string]bool{}
-	for i, wish := range req.LineItems {
+	for i, wish := range wishes {
 		if c, ok := judgeItem(v, plan, wish, fmt.Sprintf("%s/%d", at, i), seen); ok {
 			choices = append(choices, c)
 		}

@@ -21,14 +21,7 @@ type UpdateRequest struct {
 	ShippingOptions      []string              `json:"shipping_options"`
 	CollectedInformation *CollectedInformation `json:"collected_information"`
 	// LineItems replace all that the session has.
-	LineItems []UpdatedItem `json:"line_items"`
-}
-
-// UpdatedItem is one line item of an update.
-type UpdatedItem struct {
-	// Price is the catalogue's name of it.
-	Price    *string `json:"price"`
-	Quantity *int64  `json:"quantity"`
+	LineItems []CheckoutItem `json:"line_items"`
 }
 
 // CollectedInformation is what the page would have asked for.
@@ -116,8 +109,13 @@ func (s *Service) judgeUpdate(session CheckoutSession, req UpdateRequest) (catal
 	judgeNewMetadata(&v, plan, session, req.Metadata, params)
 	judgeShippingOptions(&v, plan, page, req.ShippingOptions, params)
 	judgeCollected(&v, plan, page, req.CollectedInformation, params)
-	s.judgeNewItems(&v, plan, page, req.LineItems, params)
-	return params, v.err()
+	items := judgeNewItems(&v, plan, page, req.LineItems)
+	if err := v.err(); err != nil || items == nil {
+		return params, err
+	}
+	var err error
+	params["line_items"], err = s.lineItems(plan, items)
+	return params, err
 }
 
 // planOf returns the name of the plan that the session was opened from, nil if it
@@ -270,78 +268,21 @@ func judgeText(v *verdict, out catalog.Params, pointer string, value *string, li
 	}
 }
 
-// judgeNewItems replaces the session's line items by others of its plan, with the
-// prices of the moment. A plan that accepts a quantity only has one item, and that
-// one stays.
-func (s *Service) judgeNewItems(v *verdict, plan catalog.Plan, page string, items []UpdatedItem, params catalog.Params) {
+// judgeNewItems returns the line items that replace the session's. A plan that accepts
+// a quantity only has one item, and that one stays.
+func judgeNewItems(v *verdict, plan catalog.Plan, page string, items []CheckoutItem) []choice {
 	const at = "/line_items"
 	switch {
 	case items == nil:
-		return
+		return nil
 	case !plan.AcceptsField(catalog.FieldLineItems) && !plan.AcceptsField(catalog.FieldQuantity):
 		v.refuse(problem.CatalogNotAllowed, at, "is not accepted by this plan")
-		return
+		return nil
 	case page != "custom":
 		v.refuse(problem.ValidationFailed, at, "can only be changed on a custom page")
-		return
-	case len(items) == 0:
-		v.refuse(problem.ValidationFailed, at, "must have a member")
-		return
+		return nil
 	}
-	out := make([]any, len(items))
-	seen, recurring := map[string]bool{}, false
-	for i, item := range items {
-		pointer := fmt.Sprintf("%s/%d", at, i)
-		of, ok := itemOf(plan, item.Price)
-		switch {
-		case item.Price == nil:
-			v.refuse(problem.ValidationFailed, pointer+"/price", "is required")
-		case !ok:
-			v.refuse(problem.CatalogNotAllowed, pointer+"/price", "is not a price of this plan")
-		case seen[*item.Price]:
-			v.refuse(problem.ValidationFailed, pointer+"/price", "is there twice")
-		default:
-			seen[*item.Price] = true
-			param, price := s.newItem(v, of, pointer, item.Quantity)
-			out[i], recurring = param, recurring || price.Recurring
-		}
-	}
-	if plan.Mode == catalog.ModeSubscription && !recurring && v.code == "" {
-		v.refuse(problem.ValidationFailed, at, "a subscription needs a recurring price")
-	}
-	params["line_items"] = out
-}
-
-func itemOf(plan catalog.Plan, alias *string) (catalog.LineItem, bool) {
-	for _, item := range plan.LineItems {
-		if alias != nil && item.Alias() == *alias {
-			return item, true
-		}
-	}
-	return catalog.LineItem{}, false
-}
-
-func (s *Service) newItem(v *verdict, item catalog.LineItem, pointer string, quantity *int64) (catalog.Params, catalog.Price) {
-	price, ok := s.o.Catalog.Price(item.Price)
-	if !ok {
-		v.refuse(problem.CatalogNotAllowed, pointer+"/price", "cannot be sold at the moment")
-	}
-	out := catalog.Params{}
-	maps.Copy(out, item.Params)
-	out["price"] = price.ID
-	switch q := item.Quantity; {
-	case q == nil && quantity != nil:
-		v.refuse(problem.CatalogNotAllowed, pointer+"/quantity", "is not accepted by this plan")
-	case q == nil && !price.Metered:
-		out["quantity"] = int64(1)
-	case q != nil && quantity == nil:
-		out["quantity"] = q.Default
-	case q != nil && (*quantity < q.Min || *quantity > q.Max):
-		v.refuse(problem.CatalogNotAllowed, pointer+"/quantity", fmt.Sprintf("must be between %d and %d", q.Min, q.Max))
-	case q != nil:
-		out["quantity"] = *quantity
-	}
-	return out, price
+	return judgeChoices(v, plan, items)
 }
 
 // explainUpdate turns Stripe's refusal of something the caller chose into what the

@@ -160,7 +160,7 @@ func TestUpdatesThatThePlanDoesNotAllow(t *testing.T) {
 		{"custom", "cs_test_1", `{"line_items":[{}]}`, problem.ValidationFailed, []string{"/line_items/0/price"}},
 		{"custom", "cs_test_1", `{"line_items":[{"price":"price_mug"}]}`, problem.CatalogNotAllowed, []string{"/line_items/0/price"}},
 		{"custom", "cs_test_1", `{"line_items":[{"price":"pro_monthly"}]}`, problem.CatalogNotAllowed, []string{"/line_items/0/price"}},
-		{"custom", "cs_test_1", `{"line_items":[{"price":"hat"}]}`, problem.CatalogNotAllowed, []string{"/line_items/0/price"}},
+		{"custom", "cs_test_1", `{"line_items":[{"price":"hat"}]}`, problem.PlanUnavailable, nil},
 		{"custom", "cs_test_1", `{"line_items":[{"price":"mug"},{"price":"mug"}]}`, problem.ValidationFailed, []string{"/line_items/1/price"}},
 		{"custom", "cs_test_1", `{"line_items":[{"price":"mug","quantity":1}]}`, problem.CatalogNotAllowed, []string{"/line_items/0/quantity"}},
 		{"custom", "cs_test_1", `{"line_items":[{"price":"shirt","quantity":0},{"price":"mug"}]}`, problem.CatalogNotAllowed, []string{"/line_items/0/quantity"}},
@@ -207,7 +207,7 @@ func TestASubscriptionKeepsARecurringPrice(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "verdict", verdictOf(t, s.update(t, "cs_test_3", `{"line_items":[{"price":"pro_monthly"}]}`)),
-		verdict{problem.ValidationFailed, []string{"/line_items"}})
+		verdict{problem.CatalogNotAllowed, []string{"/line_items"}})
 }
 
 // A session of a plan that is gone, or of none of ours, can be read and expired.
