@@ -40,7 +40,8 @@ async function step(name, expectations = {}) {
 
 try {
   await page.goto(base + "/");
-  await step("demo page", { says: [/no real money/i] });
+  await page.locator("[data-price]", { hasText: "$20.00 a month" }).waitFor();
+  await step("demo page", { says: [/no real money/i, /\$25\.00/] });
 
   await page.goto(base + "/demo/form.html");
   await step("plain forms", { says: [/without script/] });

@@ -148,12 +148,13 @@ function showOutcome(text, ...details) {
 // money turns minor units into an amount for people. Stripe counts in hundredths where
 // ISO 4217, and so Intl, has none for these two.
 function money(amount, currency) {
-  if (amount === null || currency === null) {
-    return "nothing to pay";
-  }
   const format = new Intl.NumberFormat(undefined, { style: "currency", currency });
   const digits = ["isk", "ugx"].includes(currency) ? 2 : format.resolvedOptions().maximumFractionDigits;
-  return `${format.format(amount / 10 ** digits)} (${amount} in minor units)`;
+  return format.format(amount / 10 ** digits);
+}
+
+function total(amount, currency) {
+  return amount === null || currency === null ? "nothing to pay" : `${money(amount, currency)} (${amount} in minor units)`;
 }
 
 const sentences = {
@@ -168,7 +169,7 @@ function showSession(session) {
   const facts = list([
     ["Status", session.status ?? "none"],
     ["Payment status", session.payment_status],
-    ["Total", money(session.amount_total, session.currency)],
+    ["Total", total(session.amount_total, session.currency)],
     ["Plan", session.metadata.till_plan ?? "unknown"],
     ["Session", session.id],
   ]);
@@ -345,6 +346,29 @@ if (navigator.clipboard) {
   });
 }
 
+// --- what it costs ------------------------------------------------------------------------
+
+function price({ unit_amount: amount, currency, recurring }) {
+  if (amount === null) {
+    return "";
+  }
+  const every = recurring?.interval_count > 1 ? `every ${recurring.interval_count} ${recurring.interval}s` : `a ${recurring?.interval}`;
+  return recurring ? `${money(amount, currency)} ${every}` : money(amount, currency);
+}
+
+// showOffers writes what GET /plans says into the cards: the prices are Stripe's.
+async function showOffers() {
+  const { data: offers } = await callAsUser("GET", "/plans");
+  for (const form of document.querySelectorAll("form[data-plan]")) {
+    const offer = offers.find(({ name }) => name === form.dataset.plan);
+    const label = form.querySelector("[data-price]");
+    if (label !== null && offer !== undefined) {
+      label.textContent = offer.line_items.map(price).filter(Boolean).join(", ");
+      label.hidden = label.textContent === "";
+    }
+  }
+}
+
 // --- start ----------------------------------------------------------------------------------
 
 async function start() {
@@ -353,6 +377,7 @@ async function start() {
   try {
     await authorization();
     say("user-status", `Calling as ${user}.`);
+    await showOffers();
   } catch (problem) {
     say("user-status", "");
     showProblem(problem);
