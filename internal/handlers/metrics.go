@@ -44,7 +44,7 @@ func newMetrics(reg prometheus.Registerer, routes []*echo.Route) (*metrics, erro
 		}, []string{"route", "method", "status"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "till_http_request_duration_seconds",
-			Help:    "How long requests took, by route template, method and class of status.",
+			Help:    "How long requests took that met a route and its method, HEAD among GET, by class of status.",
 			Buckets: []float64{0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 12},
 		}, []string{"route", "method", "status"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
@@ -100,7 +100,22 @@ func newMetrics(reg prometheus.Registerer, routes []*echo.Route) (*metrics, erro
 func (m *metrics) touch(route, method string, classes ...string) {
 	for _, class := range classes {
 		m.requests.WithLabelValues(route, method, class)
-		m.duration.WithLabelValues(route, method, class)
+		if timed := timedAs(method); timed != "" {
+			m.duration.WithLabelValues(route, timed, class)
+		}
+	}
+}
+
+// timedAs is the method under which a request is timed: a histogram is a dozen series,
+// so it has none for what comes to nothing, nor twice what is the same work.
+func timedAs(method string) string {
+	switch method {
+	case otherMethod:
+		return ""
+	case http.MethodHead:
+		return http.MethodGet
+	default:
+		return method
 	}
 }
 
@@ -115,7 +130,9 @@ func (m *metrics) observe(method, path string, status int, took time.Duration) s
 	}
 	class := strconv.Itoa(min(max(status/100, 1), 5)) + "xx"
 	m.requests.WithLabelValues(path, method, class).Inc()
-	m.duration.WithLabelValues(path, method, class).Observe(took.Seconds())
+	if timed := timedAs(method); timed != "" {
+		m.duration.WithLabelValues(path, timed, class).Observe(took.Seconds())
+	}
 	return path
 }
 
