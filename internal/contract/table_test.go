@@ -104,6 +104,8 @@ func (l leaf) value() any {
 	switch {
 	case l.form() == "return_url" || l.form() == "success_url" || l.form() == "cancel_url":
 		return "https://app.example.com/from/" + l.form()
+	case l.form() == "configuration":
+		return "bpc_from_the_table"
 	case l.schema.Format == "unix-time":
 		return 4102444800
 	case l.schema.Format == "currency":
