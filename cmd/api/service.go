@@ -154,7 +154,9 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 		return err
 	}
 	s.public = handlers.NewServer(s.dev.mount(surface), s.logger)
-	s.publicListener, err = handlers.LimitConnections(s.public, s.publicListener, cfg.Limits.Connections, reg)
+	s.publicListener, err = handlers.LimitConnections(s.public, s.publicListener, handlers.ConnectionOptions{
+		Limit: cfg.Limits.Connections, TrustedProxies: cfg.TrustedProxies, Metrics: reg,
+	})
 	return err
 }
 

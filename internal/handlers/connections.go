@@ -1,11 +1,8 @@
 package handlers
 
 import (
-	"cmp"
-	"container/list"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -16,17 +13,36 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// LimitConnections returns l such that server, which must serve it and nothing else,
-// has at most limit connections at a time; 0 is no limit. Nobody is turned away: for a
-// new connection another one is closed, of those that wait for their client (for the
-// rest of a request, for an answer to be taken, for the next request), from the address
-// where the number of those times the age of the oldest is largest: that oldest one. So
-// who opens many closes his own, and who asks and takes the answer is not in the way.
-// While none waits, because all are being worked on, which ends by itself, new ones wait
-// to be accepted.
-func LimitConnections(server *http.Server, l net.Listener, limit int, reg prometheus.Registerer) (net.Listener, error) {
-	s := &connections{Listener: l, limit: limit, open: map[*connection]bool{}, waiting: map[netip.Prefix]*crowd{}}
+// ConnectionOptions are of one listener.
+type ConnectionOptions struct {
+	// Limit is how many there may be at a time; 0 is no limit.
+	Limit int
+	// TrustedProxies are the networks whose connections are closed last.
+	TrustedProxies []netip.Prefix
+	// Metrics must be set.
+	Metrics prometheus.Registerer
+	// Now is time.Now if nil.
+	Now func() time.Time
+}
+
+// LimitConnections returns l such that server, which must serve it and nothing else, has
+// a limited number of connections. Nobody is turned away: for a new connection another one
+// is closed, of those that wait for their client (for the rest of a request, for an answer
+// to be taken, for the next request), from the network where the number of those times the
+// age of the oldest is largest: that oldest one. So who opens many closes his own, and who
+// asks and takes the answer is not in the way. Half a request counts for more than an idle
+// connection, and nobody is closed who has begun to wait just now, or whose request is
+// there and has only not been read. At the limit answers end their connection, so that
+// there is no idle one to close while its client sends the next request.
+//
+// While there is none to close, which ends by itself, new ones wait to be accepted.
+func LimitConnections(server *http.Server, l net.Listener, o ConnectionOptions) (net.Listener, error) {
+	s := &connections{Listener: l, o: o, open: map[*connection]bool{}}
+	s.waiting.of = map[netip.Prefix]*crowd{}
 	s.changed.L = &s.mu
+	if s.o.Now == nil {
+		s.o.Now = time.Now
+	}
 	s.cut = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "till_http_connections_cut_total",
 		Help: "Connections closed to make room for others: somebody opens many, or limits.connections is too small.",
@@ -43,8 +59,8 @@ func LimitConnections(server *http.Server, l net.Listener, limit int, reg promet
 		})
 	}
 	if err := errors.Join(
-		reg.Register(s.cut), reg.Register(gauge("waiting", s.idle)),
-		reg.Register(gauge("working", func() int { return len(s.open) - s.idle() })),
+		o.Metrics.Register(s.cut), o.Metrics.Register(gauge("waiting", func() int { return s.waiting.number })),
+		o.Metrics.Register(gauge("working", func() int { return len(s.open) - s.waiting.number })),
 	); err != nil {
 		return nil, err
 	}
@@ -59,46 +75,18 @@ func LimitConnections(server *http.Server, l net.Listener, limit int, reg promet
 // connections are those of one server.
 type connections struct {
 	net.Listener
-	limit int
-	cut   prometheus.Counter
+	o   ConnectionOptions
+	cut prometheus.Counter
 
 	mu      sync.Mutex
 	changed sync.Cond
 	closed  bool
 	open    map[*connection]bool
-	// waiting has the connections that wait for their client; crowds is the same.
-	waiting map[netip.Prefix]*crowd
-	crowds  []*crowd
-	// turns counts how often a connection began to wait: the clock of all ages here.
-	turns int
+	waiting waiting
+	// patient is whether an Accept waits for somebody's grace to be over, which nobody who
+	// begins to wait now can be the first to have behind him.
+	patient bool
 }
-
-// crowd is the connections of one network that wait, the longest waiting first.
-type crowd struct {
-	from  netip.Prefix
-	queue list.List
-	// since is when the first of them began to wait.
-	since int
-	// index is its own place among the crowds.
-	index int
-}
-
-// connection is one of them. It waits for its client while somebody reads from it who
-// has nothing else to do, or has been writing to it for a moment.
-type connection struct {
-	*net.TCPConn
-	all  *connections
-	from netip.Prefix
-	// busy is whether a whole request is being worked on.
-	busy bool
-	// telling is whether an answer is being written.
-	telling bool
-	// place is where in its crowd it waits, and turn since when; nil while it does not.
-	place *list.Element
-	turn  int
-}
-
-type connectionKey struct{}
 
 // Accept waits for the next connection, and for a place.
 func (s *connections) Accept() (net.Conn, error) {
@@ -112,18 +100,18 @@ func (s *connections) Accept() (net.Conn, error) {
 	}
 	c := &connection{TCPConn: tcp, all: s}
 	if peer, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
-		c.from = network(peer.Addr().Unmap().WithZone(""))
+		addr := peer.Addr().Unmap().WithZone("")
+		c.from = network(addr)
+		c.proxy = slices.ContainsFunc(s.o.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(addr) })
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.full() && len(s.crowds) == 0 && !s.closed {
+	for s.full() && !s.closed && !s.makeRoom() {
 		s.changed.Wait()
 	}
-	switch {
-	case s.closed:
+	s.patient = false
+	if s.closed {
 		return nil, errors.Join(net.ErrClosed, tcp.Close())
-	case s.full():
-		s.makeRoom()
 	}
 	s.open[c] = true
 	return c, nil
@@ -138,172 +126,49 @@ func (s *connections) Close() error {
 	return s.Listener.Close()
 }
 
-func (s *connections) full() bool { return s.limit > 0 && len(s.open) >= s.limit }
+func (s *connections) full() bool { return s.o.Limit > 0 && len(s.open) >= s.o.Limit }
 
-// idle is how many wait for their client.
-func (s *connections) idle() (n int) {
-	for _, c := range s.crowds {
-		n += c.queue.Len()
+// makeRoom closes the connection that is to go. If there is none, it sees to it that it
+// is asked again when there may be.
+func (s *connections) makeRoom() bool {
+	// Of one moment, so that whoever is found to have more is not looked at twice.
+	now := s.o.Now()
+	for {
+		c, soon := s.waiting.first(now)
+		if c == nil {
+			s.patient = soon > 0
+			if s.patient {
+				time.AfterFunc(soon, s.ask)
+			}
+			return false
+		}
+		s.waiting.remove(c)
+		if c.hasMore() {
+			s.waiting.add(c, now)
+			continue
+		}
+		delete(s.open, c)
+		s.cut.Inc()
+		// Whoever serves it is told by his next read or write.
+		_ = c.TCPConn.Close()
+		return true
 	}
-	return n
 }
 
-// makeRoom closes the connection that is to go.
-func (s *connections) makeRoom() {
-	weight := func(c *crowd) int { return c.queue.Len() * (s.turns + 1 - c.since) }
-	heaviest := slices.MaxFunc(s.crowds, func(a, b *crowd) int { return cmp.Compare(weight(a), weight(b)) })
-	c, _ := heaviest.queue.Front().Value.(*connection)
-	s.dequeue(c)
-	delete(s.open, c)
-	s.cut.Inc()
-	// Whoever serves it is told by his next read or write.
-	_ = c.TCPConn.Close()
+// ask wakes an Accept, which may be about to wait.
+func (s *connections) ask() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changed.Signal()
 }
 
-// enqueue puts c behind those of its network that wait already.
-func (s *connections) enqueue(c *connection) {
-	from := s.waiting[c.from]
-	if from == nil {
-		from = &crowd{from: c.from, index: len(s.crowds)}
-		s.waiting[c.from] = from
-		s.crowds = append(s.crowds, from)
-	}
-	s.turns++
-	c.turn = s.turns
-	c.place = from.queue.PushBack(c)
-	from.settle()
-}
-
-func (s *connections) dequeue(c *connection) {
-	if c.place == nil {
+// begin says that c waits from now on.
+func (s *connections) begin(c *connection) {
+	if !s.open[c] {
 		return
 	}
-	from := s.waiting[c.from]
-	from.queue.Remove(c.place)
-	c.place = nil
-	if from.queue.Len() > 0 {
-		from.settle()
-		return
+	s.waiting.add(c, s.o.Now())
+	if !s.patient {
+		s.changed.Signal()
 	}
-	delete(s.waiting, c.from)
-	last := s.crowds[len(s.crowds)-1]
-	s.crowds[from.index], last.index = last, from.index
-	s.crowds = slices.Delete(s.crowds, len(s.crowds)-1, len(s.crowds))
-}
-
-func (c *crowd) settle() {
-	first, _ := c.queue.Front().Value.(*connection)
-	c.since = first.turn
-}
-
-// waits says that it is the client's turn: from now on, unless it is already.
-func (c *connection) waits() {
-	c.all.mu.Lock()
-	defer c.all.mu.Unlock()
-	if c.place == nil && !c.busy && !c.telling && c.all.open[c] {
-		c.all.enqueue(c)
-		c.all.changed.Signal()
-	}
-}
-
-// works says that it is our turn. If busy, it is whatever may be read meanwhile: net/http
-// looks whether the client is still there.
-func (c *connection) works(busy bool) {
-	c.all.mu.Lock()
-	defer c.all.mu.Unlock()
-	c.busy = busy
-	c.all.dequeue(c)
-}
-
-// Read waits for as long as it takes until a request is whole.
-func (c *connection) Read(p []byte) (int, error) {
-	c.waits()
-	return c.TCPConn.Read(p)
-}
-
-// Write waits for the client when it takes long.
-func (c *connection) Write(p []byte) (int, error) {
-	defer c.tells()()
-	return c.TCPConn.Write(p)
-}
-
-// ReadFrom is Write, of a file.
-func (c *connection) ReadFrom(r io.Reader) (int64, error) {
-	defer c.tells()()
-	return c.TCPConn.ReadFrom(r)
-}
-
-// tells is called when an answer begins to be written, and told when it is. One that fits
-// into the kernel's buffer must not be cut off because it is not there yet.
-func (c *connection) tells() (told func()) {
-	const moment = 100 * time.Millisecond
-	begun := func(telling bool) {
-		c.all.mu.Lock()
-		defer c.all.mu.Unlock()
-		c.telling = telling
-		c.all.dequeue(c)
-	}
-	begun(true)
-	timer := time.AfterFunc(moment, func() {
-		c.all.mu.Lock()
-		defer c.all.mu.Unlock()
-		if c.telling && c.place == nil && c.all.open[c] {
-			c.all.enqueue(c)
-			c.all.changed.Signal()
-		}
-	})
-	return func() {
-		timer.Stop()
-		begun(false)
-	}
-}
-
-// CloseWrite is the last that is said; net/http then gives the client half a second.
-func (c *connection) CloseWrite() error {
-	c.waits()
-	return c.TCPConn.CloseWrite()
-}
-
-// Close gives the place back.
-func (c *connection) Close() error {
-	c.all.mu.Lock()
-	c.all.dequeue(c)
-	delete(c.all.open, c)
-	c.all.mu.Unlock()
-	c.all.changed.Signal()
-	return c.TCPConn.Close()
-}
-
-// takeTurns notes whose turn it is while a request is handled.
-func takeTurns(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, ok := r.Context().Value(connectionKey{}).(*connection)
-		if !ok {
-			next.ServeHTTP(w, r)
-			return
-		}
-		hasBody := r.Body != http.NoBody
-		c.works(!hasBody)
-		if hasBody {
-			with := *r
-			with.Body = arriving{r.Body, c}
-			r = &with
-		}
-		defer c.works(false)
-		next.ServeHTTP(w, r)
-	})
-}
-
-// arriving is a body: when all of it is there, the request is whole.
-type arriving struct {
-	io.ReadCloser
-	c *connection
-}
-
-func (a arriving) Read(p []byte) (int, error) {
-	n, err := a.ReadCloser.Read(p)
-	if err != nil {
-		a.c.works(true)
-	}
-	return n, err
 }

@@ -170,7 +170,9 @@ func newHouse(t *testing.T, set settings) *house {
 	if set.readTimeout > 0 {
 		server.Config.ReadTimeout = set.readTimeout
 	}
-	server.Listener, err = handlers.LimitConnections(server.Config, server.Listener, set.connections, h.registry)
+	server.Listener, err = handlers.LimitConnections(server.Config, server.Listener, handlers.ConnectionOptions{
+		Limit: set.connections, TrustedProxies: set.proxies, Metrics: h.registry,
+	})
 	must(err)
 	server.Start()
 	t.Cleanup(server.Close)

@@ -1,0 +1,176 @@
+package handlers
+
+import (
+	"container/list"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// connection is one of a server. It waits for its client while somebody reads from it who
+// has nothing else to do, or writes to it.
+type connection struct {
+	*net.TCPConn
+	all  *connections
+	from netip.Prefix
+	// proxy is whether the operator vouches for who has opened it.
+	proxy bool
+	// busy is whether a whole request is being worked on.
+	busy bool
+	// idle is whether nothing has come since the last answer.
+	idle bool
+	// deaf is whether what comes is not being read: an answer is being written, or was
+	// the last one.
+	deaf bool
+	// blocked is how many calls of the kernel are under way, which may wait there.
+	blocked atomic.Int32
+	// place is where in which line it waits, and since when; nil while it does not.
+	place *list.Element
+	line  *list.List
+	since time.Time
+}
+
+type connectionKey struct{}
+
+// hasMore reports whether it is really our turn: what the client has sent is there, and
+// who waits for it has only not come to it yet.
+func (c *connection) hasMore() bool {
+	// In this order: what is not there may have been read a moment ago.
+	return !c.deaf && arrived(c.TCPConn) || c.blocked.Load() == 0
+}
+
+// waits says that it is the client's turn: from now on, unless it is already.
+func (c *connection) waits() {
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	if c.place == nil && !c.busy && !c.deaf {
+		c.all.begin(c)
+	}
+}
+
+// hears says that a request has begun to come: it is idle no longer.
+func (c *connection) hears() {
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	if c.idle && !c.deaf {
+		c.all.waiting.remove(c)
+	}
+	c.idle = false
+}
+
+// works says that it is our turn, and whether there are as many connections as there may
+// be. If busy, it is whatever may be read meanwhile: net/http looks whether the client is
+// still there.
+func (c *connection) works(busy bool) (full bool) {
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	c.busy, c.idle = busy, false
+	c.all.waiting.remove(c)
+	return c.all.full()
+}
+
+// rests says that a request has its answer, but for what is still to be written.
+func (c *connection) rests() {
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	c.busy, c.idle = false, true
+	c.all.waiting.remove(c)
+}
+
+// Read waits for as long as it takes until a request is whole.
+func (c *connection) Read(p []byte) (int, error) {
+	c.waits()
+	c.blocked.Add(1)
+	n, err := c.TCPConn.Read(p)
+	c.blocked.Add(-1)
+	if n > 0 {
+		c.hears()
+	}
+	return n, err
+}
+
+// Write waits for the client when it takes long.
+func (c *connection) Write(p []byte) (int, error) {
+	c.tells(true)
+	defer c.tells(false)
+	c.blocked.Add(1)
+	defer c.blocked.Add(-1)
+	return c.TCPConn.Write(p)
+}
+
+// ReadFrom is Write, of a file.
+func (c *connection) ReadFrom(r io.Reader) (int64, error) {
+	c.tells(true)
+	defer c.tells(false)
+	c.blocked.Add(1)
+	defer c.blocked.Add(-1)
+	return c.TCPConn.ReadFrom(r)
+}
+
+// tells says that an answer begins to be written, or is written. One that fits into the
+// kernel's buffer is so before its grace is over.
+func (c *connection) tells(begins bool) {
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	c.deaf = begins
+	c.all.waiting.remove(c)
+	if begins {
+		c.all.begin(c)
+	}
+}
+
+// CloseWrite is the last that is said; net/http then gives the client half a second.
+func (c *connection) CloseWrite() error {
+	c.tells(true)
+	c.blocked.Add(1)
+	return c.TCPConn.CloseWrite()
+}
+
+// Close gives the place back.
+func (c *connection) Close() error {
+	c.all.mu.Lock()
+	c.all.waiting.remove(c)
+	delete(c.all.open, c)
+	c.all.mu.Unlock()
+	c.all.changed.Signal()
+	return c.TCPConn.Close()
+}
+
+// takeTurns notes whose turn it is while a request is handled.
+func takeTurns(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, ok := r.Context().Value(connectionKey{}).(*connection)
+		if !ok {
+			next.ServeHTTP(w, r)
+			return
+		}
+		hasBody := r.Body != http.NoBody
+		if c.works(!hasBody) {
+			w.Header().Set("Connection", "close")
+		}
+		if hasBody {
+			with := *r
+			with.Body = arriving{r.Body, c}
+			r = &with
+		}
+		defer c.rests()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// arriving is a body: when all of it is there, the request is whole.
+type arriving struct {
+	io.ReadCloser
+	c *connection
+}
+
+func (a arriving) Read(p []byte) (int, error) {
+	n, err := a.ReadCloser.Read(p)
+	if err != nil {
+		a.c.works(true)
+	}
+	return n, err
+}

@@ -1,0 +1,264 @@
+package handlers_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"till/internal/handlers"
+)
+
+func TestWhoHasBegunJustNowIsNotClosed(t *testing.T) {
+	t.Parallel()
+	g := openGate(t, 0, 4)
+	old := g.visit("127.0.0.2", begun)
+	g.watch.advance(60 * time.Millisecond)
+	young := []visitor{g.visit("127.0.0.3", begun), g.visit("127.0.0.3", begun), g.visit("127.0.0.3", begun)}
+	g.watch.advance(90 * time.Millisecond)
+	g.visit("127.0.0.4", begun+rest).served("one more")
+	old.closed("who has had his moment")
+	for _, v := range young {
+		v.send(rest)
+		v.served("who has not, among many")
+	}
+}
+
+func TestNewOnesWaitWhileAllHaveBegunJustNow(t *testing.T) {
+	t.Parallel()
+	g := openGate(t, 0, 2)
+	one, two := g.visit("127.0.0.2", begun), g.visit("127.0.0.2", begun)
+	looks := g.watch.looks.Load()
+	three := g.visit("127.0.0.3", begun+rest)
+	for g.watch.looks.Load() == looks {
+		time.Sleep(time.Millisecond)
+	}
+	if n := g.number("cut"); n > 0 {
+		t.Errorf("%v were cut at once", n)
+	}
+	g.watch.advance(time.Second)
+	three.served("who had to wait")
+	one.closed("the first")
+	two.send(rest)
+	two.served("the second")
+}
+
+func TestHalfARequestWeighsMoreThanIdleConnections(t *testing.T) {
+	t.Parallel()
+	g := openGate(t, 0, 4)
+	idle := []visitor{g.regular("127.0.0.2"), g.regular("127.0.0.2"), g.regular("127.0.0.2")}
+	g.watch.advance(4 * time.Second)
+	slow := g.visit("127.0.0.3", begun)
+	g.watch.advance(2 * time.Second)
+	g.visit("127.0.0.4", begun+rest).served("one more")
+	slow.closed("half a request")
+	for _, v := range idle {
+		v.send(begun + rest)
+		v.served("one of the idle")
+	}
+}
+
+// TestManyIdleConnectionsMakeRoom: half a request is not worth less than any number of them.
+func TestManyIdleConnectionsMakeRoom(t *testing.T) {
+	t.Parallel()
+	g := openGate(t, 0, 4)
+	idle := []visitor{g.regular("127.0.0.2"), g.regular("127.0.0.2"), g.regular("127.0.0.2")}
+	g.watch.advance(10 * time.Second)
+	slow := g.visit("127.0.0.3", begun)
+	g.watch.advance(time.Second)
+	g.visit("127.0.0.4", begun+rest).served("one more")
+	idle[0].closed("the one that is idle for longest")
+	slow.send(rest)
+	slow.served("half a request, and the rest")
+}
+
+func TestWhoWasAnsweredJustNowComesAfterOthers(t *testing.T) {
+	t.Parallel()
+	g := openGate(t, 0, 4)
+	idle := []visitor{g.regular("127.0.0.2"), g.regular("127.0.0.2"), g.regular("127.0.0.2")}
+	g.watch.advance(2 * time.Second)
+	slow := g.visit("127.0.0.3", begun)
+	g.watch.advance(200 * time.Millisecond)
+	g.visit("127.0.0.4", begun+rest).served("one more")
+	slow.closed("half a request")
+	for _, v := range idle {
+		v.send(begun + rest)
+		v.served("one who was answered just now")
+	}
+}
+
+func TestWhoWasAnsweredJustNowMakesRoomWhenNobodyElseWaits(t *testing.T) {
+	t.Parallel()
+	g := openGate(t, 0, 2)
+	answered := g.regular("127.0.0.2")
+	working := g.visit("127.0.0.3", "GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+	for range 2 {
+		<-g.read
+	}
+	g.watch.advance(time.Second)
+	g.visit("127.0.0.4", begun+rest).served("one more")
+	answered.closed("who was answered")
+	g.released <- ""
+	working.served("who was being worked for")
+}
+
+func TestProxiesMakeRoomLast(t *testing.T) {
+	t.Parallel()
+	g := openGate(t, 0, 4, "127.0.0.2/32")
+	proxy := []visitor{g.regular("127.0.0.2"), g.regular("127.0.0.2"), g.visit("127.0.0.2", begun)}
+	g.watch.advance(20 * time.Second)
+	stranger := g.visit("127.0.0.3", begun)
+	g.watch.advance(200 * time.Millisecond)
+	held := g.visit("127.0.0.2", "GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+	stranger.closed("a stranger")
+	for range 3 {
+		<-g.read
+	}
+	// Now all are the proxy's, and the half request is the first of them to go.
+	g.visit("127.0.0.2", begun+rest).served("the proxy")
+	proxy[2].closed("half a request of the proxy's")
+	g.released <- ""
+	held.served("the proxy's work")
+	for _, v := range proxy[:2] {
+		v.send(begun + rest)
+		v.served("an idle one of the proxy's")
+	}
+}
+
+// TestAtTheLimitAnswersEndTheirConnection: nobody sends a request down one that is about
+// to be closed.
+func TestAtTheLimitAnswersEndTheirConnection(t *testing.T) {
+	t.Parallel()
+	g := openGate(t, 0, 2)
+	for _, ends := range []bool{false, true} {
+		v := g.visit("127.0.0.2", begun+rest)
+		res, err := http.ReadResponse(v.in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+		if res.Close != ends {
+			t.Errorf("ends %v, want %v", res.Close, ends)
+		}
+	}
+}
+
+// accepted is both ends of a connection that nobody serves.
+type accepted struct{ client, server net.Conn }
+
+// acceptor returns how to connect from an address to a listener with a limit.
+func acceptor(t *testing.T, limit int, w *watch) (visit func(from string) accepted) {
+	t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := handlers.ConnectionOptions{Limit: limit, Metrics: prometheus.NewRegistry(), Now: w.now}
+	if l, err = handlers.LimitConnections(&http.Server{ReadHeaderTimeout: time.Second}, l, o); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return func(from string) accepted {
+		t.Helper()
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		client, err := d.DialContext(t.Context(), "tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _, _ = client.Close(), server.Close() })
+		return accepted{client, server}
+	}
+}
+
+// reads begins to read from the server's end, and returns when that waits.
+func (a accepted) reads(w *watch) (read chan error) {
+	looks := w.looks.Load()
+	read = make(chan error, 1)
+	go func() {
+		_, err := io.ReadFull(a.server, make([]byte, 1))
+		read <- err
+	}()
+	for w.looks.Load() == looks {
+		time.Sleep(time.Millisecond)
+	}
+	return read
+}
+
+// TestWhoseRequestIsThereIsNotClosed: what has come counts before whoever waits for it has
+// got to it.
+func TestWhoseRequestIsThereIsNotClosed(t *testing.T) {
+	t.Parallel()
+	var w watch
+	visit := acceptor(t, 2, &w)
+	prompt, silent := visit("127.0.0.1"), visit("127.0.0.1")
+	raw, err := prompt.server.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Other readers have to wait for this one, as they do for a turn on the processor.
+	holding, release, released := make(chan bool), make(chan bool), make(chan error, 1)
+	go func() {
+		released <- raw.Read(func(uintptr) bool {
+			holding <- true
+			<-release
+			return true
+		})
+	}()
+	<-holding
+	served := prompt.reads(&w)
+	w.advance(time.Second)
+	cut := silent.reads(&w)
+	w.advance(time.Second)
+	if _, err := io.WriteString(prompt.client, "GET"); err != nil {
+		t.Fatal(err)
+	}
+	visit("127.0.0.2")
+	if err := <-cut; err == nil {
+		t.Error("who is silent was read from")
+	}
+	close(release)
+	if err := <-released; err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != nil {
+		t.Errorf("whose request was there: %v", err)
+	}
+}
+
+// TestWhoseRequestHasJustBeenReadIsNotClosed: nor before anybody has looked at it.
+func TestWhoseRequestHasJustBeenReadIsNotClosed(t *testing.T) {
+	t.Parallel()
+	var w watch
+	visit := acceptor(t, 2, &w)
+	prompt, silent := visit("127.0.0.1"), visit("127.0.0.1")
+	if _, err := io.WriteString(prompt.client, "G"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-prompt.reads(&w); err != nil {
+		t.Fatal(err)
+	}
+	w.advance(time.Second)
+	cut := silent.reads(&w)
+	w.advance(time.Second)
+	visit("127.0.0.2")
+	if err := <-cut; err == nil {
+		t.Error("who is silent was read from")
+	}
+	if _, err := io.WriteString(prompt.server, "HTTP/1.1 200 OK"); err != nil {
+		t.Errorf("whose request was there: %v", err)
+	}
+	if _, err := bufio.NewReader(prompt.client).Peek(1); err != nil {
+		t.Errorf("whose request was there: %v", err)
+	}
+}
