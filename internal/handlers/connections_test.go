@@ -331,7 +331,7 @@ func TestAnAnswerNotTakenMakesRoom(t *testing.T) {
 	t.Parallel()
 	g := openGate(t, 0, 2)
 	working := g.visit("127.0.0.1", "GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
-	stares := g.visit("127.0.0.1", "GET /large HTTP/1.1\r\nHost: x\r\n\r\n"+begun+rest+begun+rest)
+	stares := g.visit("127.0.0.1", "GET /large HTTP/1.1\r\nHost: x\r\n\r\n"+strings.Repeat(begun+rest, 1000))
 	for range 2 {
 		<-g.read
 	}

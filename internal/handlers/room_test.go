@@ -63,6 +63,32 @@ func TestHalfARequestWeighsMoreThanIdleConnections(t *testing.T) {
 	}
 }
 
+func TestAnIdleConnectionThatBeginsARequestIsNotIdle(t *testing.T) {
+	t.Parallel()
+	g := openGate(t, 0, 4)
+	idle, begins := g.regular("127.0.0.2"), g.regular("127.0.0.3")
+	g.watch.advance(4 * time.Second)
+	looks := g.watch.looks.Load()
+	begins.send(begun)
+	for g.watch.looks.Load() == looks {
+		time.Sleep(time.Millisecond)
+	}
+	g.watch.advance(4 * time.Second)
+	working := g.visit("127.0.0.4", "GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+	also := g.visit("127.0.0.4", "GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+	for range 4 {
+		<-g.read
+	}
+	g.visit("127.0.0.5", begun+rest).served("one more")
+	begins.closed("who has begun")
+	idle.send(begun + rest)
+	idle.served("who has not")
+	for _, v := range []visitor{working, also} {
+		g.released <- ""
+		v.served("who was being worked for")
+	}
+}
+
 // TestManyIdleConnectionsMakeRoom: half a request is not worth less than any number of them.
 func TestManyIdleConnectionsMakeRoom(t *testing.T) {
 	t.Parallel()
@@ -110,24 +136,31 @@ func TestWhoWasAnsweredJustNowMakesRoomWhenNobodyElseWaits(t *testing.T) {
 func TestProxiesMakeRoomLast(t *testing.T) {
 	t.Parallel()
 	g := openGate(t, 0, 4, "127.0.0.2/32")
-	proxy := []visitor{g.regular("127.0.0.2"), g.regular("127.0.0.2"), g.visit("127.0.0.2", begun)}
+	proxy := []visitor{g.regular("127.0.0.2"), g.regular("127.0.0.2"), g.regular("127.0.0.2")}
 	g.watch.advance(20 * time.Second)
 	stranger := g.visit("127.0.0.3", begun)
 	g.watch.advance(200 * time.Millisecond)
-	held := g.visit("127.0.0.2", "GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+	g.visit("127.0.0.2", begun+rest).served("one more of the proxy's")
 	stranger.closed("a stranger")
-	for range 3 {
-		<-g.read
-	}
-	// Now all are the proxy's, and the half request is the first of them to go.
-	g.visit("127.0.0.2", begun+rest).served("the proxy")
-	proxy[2].closed("half a request of the proxy's")
-	g.released <- ""
-	held.served("the proxy's work")
-	for _, v := range proxy[:2] {
+	for _, v := range proxy {
 		v.send(begun + rest)
 		v.served("an idle one of the proxy's")
 	}
+}
+
+func TestAProxyMakesRoomWhenNobodyElseWaits(t *testing.T) {
+	t.Parallel()
+	g := openGate(t, 0, 2, "127.0.0.2/32")
+	idle := g.regular("127.0.0.2")
+	working := g.visit("127.0.0.2", "GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+	for range 2 {
+		<-g.read
+	}
+	g.watch.advance(time.Second)
+	g.visit("127.0.0.2", begun+rest).served("one more")
+	idle.closed("an idle one of the proxy's")
+	g.released <- ""
+	working.served("what the proxy is being worked for")
 }
 
 // TestAtTheLimitAnswersEndTheirConnection: nobody sends a request down one that is about
