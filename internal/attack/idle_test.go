@@ -18,14 +18,11 @@ import (
 // TestIdleConnections: H32. Connections that have had an answer and ask for nothing more
 // are closed in half a minute, and the honest do not notice them.
 func TestIdleConnections(t *testing.T) {
-	if *form == "short" {
-		t.Skip("takes longer than the short form")
-	}
 	p, idp := startAlone(t, stripeTakes, &atomic.Int64{})
 	alice := idp.mint("alice")
 	id := p.member("POST", "/checkout", alice, `{"plan":"pro"}`, "id", 201)
 	stretch := busy()
-	all := open(t, p, 1000, 100, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	all := open(t, p, amount(200, 1000), 100, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 	for _, s := range all {
 		defer s.conn.Close()
 		if status, err := answer(bufio.NewReader(s.conn)); err == nil && status != http.StatusOK {

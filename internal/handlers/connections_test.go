@@ -116,7 +116,7 @@ func (g *gate) visit(from, text string) visitor {
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 	conn, err := d.DialContext(g.t.Context(), "tcp", g.address)
 	if err != nil {
-		if errors.Is(err, os.ErrInvalid) || strings.Contains(err.Error(), "requested address") {
+		if os.Getenv("CI") != "true" && (errors.Is(err, os.ErrInvalid) || strings.Contains(err.Error(), "requested address")) {
 			g.t.Skip("this machine has one loopback address only")
 		}
 		g.t.Fatal(err)
