@@ -207,17 +207,17 @@ func (e *Error) problem() *problem.Error {
 
 // classify makes an Error of what a try brought, or nil when it brought an answer.
 func classify(k call, x *exchange, err error) *Error {
+	if err == nil {
+		return nil
+	}
 	e := &Error{
 		Operation: k.op, Status: x.status, RequestID: x.requestID,
 		keyed: k.key != "", shouldRetry: x.shouldRetry, replayed: x.replayed,
 	}
 	se, isStripe := errors.AsType[*stripe.Error](err)
 	switch {
-	case err == nil && x.status >= 300:
-		// stripe-go takes a redirect for success.
-		e.outcome, e.Err = outcomeNonsense, errors.New("an answer that is neither success nor error")
-	case err == nil:
-		return nil
+	case errors.Is(err, errNeither):
+		e.outcome, e.Err = outcomeNonsense, errNeither
 	case isStripe:
 		e.Type, e.Code, e.param = quote(string(se.Type)), quote(string(se.Code)), quote(se.Param)
 		e.outcome = ofStatus(x.status, e.Code)

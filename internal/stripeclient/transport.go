@@ -7,7 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
+
+	"github.com/stripe/stripe-go/v76"
 
 	"till/internal/catalog"
 )
@@ -55,6 +58,8 @@ type exchange struct {
 	requestID   string
 	shouldRetry string
 	replayed    bool
+	// body is a good answer, until it is decoded.
+	body *bytes.Buffer
 }
 
 // isLate reports whether the call's time is over by any clock. A process that stood
@@ -72,78 +77,73 @@ func withExchange(ctx context.Context, x *exchange) context.Context {
 	return context.WithValue(ctx, exchangeKey{}, x)
 }
 
-// tripper bounds what goes out and what comes in, and looks at Stripe's clock.
+// SetLastResponse implements stripe.LastResponseSetter; what matters of it was seen.
+func (x *exchange) SetLastResponse(*stripe.APIResponse) {}
+
+// UnmarshalJSON implements json.Unmarshaler, for the empty object that stripe-go gets.
+func (x *exchange) UnmarshalJSON([]byte) error { return nil }
+
+var errNeither = errors.New("an answer that is neither success nor error")
+
+// decode reads the answer of a try that succeeded, and gives it up. stripe-go takes a
+// redirect for success.
+func (x *exchange) decode(into any) error {
+	if x.body == nil {
+		return errNeither
+	}
+	err := decode(x.body.Bytes(), into)
+	release(x.body)
+	x.body = nil
+	return err
+}
+
+// tripper bounds what comes in, and looks at Stripe's clock.
 type tripper struct {
 	next  http.RoundTripper
 	clock *stripeClock
-	// account is the connected account; here no call can be forgotten.
-	account string
 }
 
-// clientInfo replaces the header in which stripe-go sends the output of uname,
-// the host's name included.
-const clientInfo = `{"bindings_version":"76.25.0","lang":"go","publisher":"stripe","application":{"name":"till"}}`
-
-// RoundTrip implements http.RoundTripper.
+// RoundTrip implements http.RoundTripper. It reads a good answer itself and gives
+// stripe-go an empty object in its place: the library would copy the answer three
+// times and look through it six times.
 func (t *tripper) RoundTrip(req *http.Request) (*http.Response, error) {
-	x, _ := req.Context().Value(exchangeKey{}).(*exchange)
-	out := req.Clone(req.Context())
-	out.Header.Set("X-Stripe-Client-User-Agent", clientInfo)
-	if t.account != "" {
-		out.Header.Set("Stripe-Account", t.account)
-	}
-	if out.Header.Get("Idempotency-Key") == "" {
-		out.Header.Del("Idempotency-Key")
-	}
-	if err := fixBody(out); err != nil {
-		return nil, err
+	x, ok := req.Context().Value(exchangeKey{}).(*exchange)
+	if !ok {
+		return nil, errStray
 	}
 	sent := t.clock.host()
-	if x != nil && x.isLate(req.Context(), sent) {
+	if x.isLate(req.Context(), sent) {
 		return nil, context.DeadlineExceeded
 	}
-	res, err := t.next.RoundTrip(out)
+	res, err := t.next.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
 	t.clock.answered(res.Header, sent)
-	if x != nil {
-		x.status = res.StatusCode
-		x.replayed = isReplayed(res.Header)
-		if advice := res.Header.Get("Stripe-Should-Retry"); advice == "true" || advice == "false" {
-			x.shouldRetry = advice
-		}
-		if id := res.Header.Get("Request-Id"); catalog.ValidID(id) {
-			x.requestID = id
-		}
-	}
+	x.note(res)
 	res.Body = &bounded{ReadCloser: res.Body, left: maxAnswer}
+	if res.StatusCode >= http.StatusMultipleChoices {
+		return res, nil
+	}
+	if x.body, err = take(res.Body, res.ContentLength); err != nil {
+		return nil, err
+	}
+	res.Body, res.ContentLength = io.NopCloser(strings.NewReader("{}")), int64(len("{}"))
 	return res, nil
 }
 
-func isReplayed(h http.Header) bool { return h.Get("Idempotent-Replayed") == "true" }
+// errStray cannot happen: every request is made by a try.
+var errStray = errors.New("a request that belongs to no try")
 
-// fixBody gives the body a length (stripe-go sends everything chunked) and takes
-// away GetBody, with which net/http would silently send a request again when a
-// connection breaks: every send is counted here. It does the same for requests
-// without a body, so those keep an empty one that net/http does not recognise
-// as such before it writes.
-func fixBody(req *http.Request) error {
-	if req.Body == nil {
-		return nil
+func (x *exchange) note(res *http.Response) {
+	x.status = res.StatusCode
+	x.replayed = res.Header.Get("Idempotent-Replayed") == "true"
+	if advice := res.Header.Get("Stripe-Should-Retry"); advice == "true" || advice == "false" {
+		x.shouldRetry = advice
 	}
-	body, err := io.ReadAll(req.Body)
-	if err = errors.Join(err, req.Body.Close()); err != nil {
-		return err
+	if id := res.Header.Get("Request-Id"); catalog.ValidID(id) {
+		x.requestID = id
 	}
-	req.GetBody = nil
-	req.ContentLength = int64(len(body))
-	req.Body = io.NopCloser(bytes.NewReader(body))
-	if len(body) == 0 && req.Method != http.MethodGet {
-		// Otherwise it would be chunked.
-		req.Body = http.NoBody
-	}
-	return nil
 }
 
 // bounded fails a body that goes on for too long.
