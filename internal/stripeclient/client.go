@@ -13,7 +13,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -50,7 +49,7 @@ type Options struct {
 	// besides Stripe's own and, when BaseURL is not Stripe's, its host.
 	URLHosts []string
 	// DialContext opens connections; TCP by default.
-	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	DialContext dialFunc
 	// Transport answers requests in place of the network; for benchmarks and tests.
 	Transport http.RoundTripper
 	// RatePerEndpoint bounds the calls per second of each operation; 0 is no bound.
@@ -74,6 +73,7 @@ type Client struct {
 	metrics  *metrics
 	pool     *http.Transport
 	clock    *stripeClock
+	guard    keyGuard
 }
 
 // New returns a Client. It makes no call.
@@ -113,7 +113,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool := newPool(o.DialContext)
+	pool := newPool(counted(o.DialContext, m.open, m.opened))
 	var next http.RoundTripper = pool
 	if o.Transport != nil {
 		next = o.Transport
@@ -141,6 +141,9 @@ func New(o Options) (*Client, error) {
 		},
 		MaxNetworkRetries: 0,
 		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull},
+	}
+	if err := m.watch(o.Metrics, c); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
@@ -246,7 +249,7 @@ func (c *Client) tries(ctx context.Context, op operation, try func() *Error) *Er
 		switch {
 		case err == nil:
 			return nil
-		case err.outcome == outcomeBreaker && last != nil:
+		case (err.outcome == outcomeBreaker || err.wait > 0) && last != nil:
 			// The breaker opened between two tries; how the first ended says more.
 			return last
 		case n == maxTries || !err.retryable() || ctx.Err() != nil || !c.budget.retry() || !backoff(ctx, n):
@@ -258,6 +261,9 @@ func (c *Client) tries(ctx context.Context, op operation, try func() *Error) *Er
 }
 
 func (c *Client) try(ctx context.Context, k call, body any, replayed *bool, check func() error) (failure *Error) {
+	if failure := c.guard.allow(k.op); failure != nil {
+		return failure
+	}
 	done, err := c.breaker.Allow()
 	if err != nil {
 		return &Error{Operation: k.op, outcome: outcomeBreaker, Err: err}
@@ -267,7 +273,10 @@ func (c *Client) try(ctx context.Context, k call, body any, replayed *bool, chec
 	seen := &exchange{began: k.began, within: c.o.Deadline}
 	ctx, cancel := context.WithTimeout(withExchange(ctx, seen), c.o.TryTimeout)
 	defer cancel()
+	c.metrics.requests.Inc()
 	err = c.backend.Do(c.request(ctx, k), nil, seen)
+	c.metrics.requests.Dec()
+	c.guard.heard(seen.status)
 	if err == nil {
 		err = seen.decode(body)
 	}

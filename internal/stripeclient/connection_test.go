@@ -70,7 +70,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 	for _, h := range []http.HandlerFunc{
 		answers(http.StatusOK, long), refuses(400, "invalid_request_error", "", ""), answers(404, "<html>"+strings.Repeat("x", 100<<10)),
-		answers(302, "<html>", "Location: /"), answers(200, with(checkoutSession, "customer", "cus_2")), answers(401, ""),
+		answers(302, "<html>", "Location: /"), answers(200, with(checkoutSession, "customer", "cus_2")), answers(403, ""),
 	} {
 		set(h)
 		for range 10 {

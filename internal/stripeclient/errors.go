@@ -61,6 +61,8 @@ type Error struct {
 	replayed    bool
 	// nothing says that nothing came of this try, nor of those before it.
 	nothing bool
+	// wait is how long it takes, at least, until a call that was not sent may be.
+	wait time.Duration
 }
 
 // Error implements error.
@@ -129,7 +131,7 @@ func (e *Error) didNothing() bool {
 	case outcomeQueue, outcomeBreaker:
 		return true
 	case outcomeRefused, outcomeDenied, outcomeRateLimited:
-		return e.Err == nil && e.Type != string(stripe.ErrorTypeIdempotency)
+		return e.wait > 0 || e.Err == nil && e.Type != string(stripe.ErrorTypeIdempotency)
 	default:
 		return false
 	}
@@ -197,6 +199,10 @@ func (e *Error) problem() *problem.Error {
 		p.Code, p.RetryAfter = problem.DependencyUnavailable, time.Second
 	case outcomeBreaker:
 		p.Code, p.RetryAfter = problem.DependencyUnavailable, 5*time.Second
+	case outcomeDenied:
+		if e.wait > 0 {
+			p.Code, p.RetryAfter = problem.DependencyUnavailable, e.wait.Truncate(time.Second)+time.Second
+		}
 	case outcomeFailed:
 		if e.Status == http.StatusServiceUnavailable {
 			p.Code, p.RetryAfter = problem.DependencyUnavailable, 2*time.Second
