@@ -111,7 +111,7 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 		return err
 	}
 	if s.verifier, err = auth.New(cfg.Auth.Issuers, auth.Options{
-		Cookie: cfg.Auth.CookieName, Metrics: reg, Logger: s.logger,
+		Cookie: cfg.Auth.CookieName, TokenCache: cfg.Auth.TokenCache, Metrics: reg, Logger: s.logger,
 	}); err != nil {
 		return err
 	}

@@ -214,7 +214,7 @@ func (d *discarded) Write(p []byte) (int, error) { return len(p), nil }
 // the same session. Rows of the audit are written beside it, and count.
 func BenchmarkWarmCheckout(b *testing.B) {
 	for name, lines := range map[string][2]string{
-		"not audited": {"", "off"}, "audited": {"", "async"},
+		"token cached": {"", "off"}, "token verified": {", token_cache: 0", "off"}, "audited": {"", "async"},
 	} {
 		b.Run(name, func(b *testing.B) {
 			w := newWarm(b, io.Discard, lines[0], lines[1])
