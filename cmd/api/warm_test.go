@@ -206,6 +206,9 @@ func (d *discarded) Header() http.Header { return d.header }
 // WriteHeader implements http.ResponseWriter.
 func (d *discarded) WriteHeader(status int) { d.status = status }
 
+// SetWriteDeadline is for http.ResponseController.
+func (d *discarded) SetWriteDeadline(time.Time) error { return nil }
+
 // Write implements http.ResponseWriter.
 func (d *discarded) Write(p []byte) (int, error) { return len(p), nil }
 

@@ -3,6 +3,8 @@ package billing
 import (
 	"encoding/json"
 	"errors"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // ID is a reference to a Stripe object. Stripe sends it as a string, as null,
@@ -31,7 +33,15 @@ func (id *ID) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// MarshalJSON implements json.Marshaler: an absent reference is null.
+// MarshalJSONTo implements json.MarshalerTo: an absent reference is null.
+func (id ID) MarshalJSONTo(e *jsontext.Encoder) error {
+	if id == "" {
+		return e.WriteToken(jsontext.Null)
+	}
+	return e.WriteToken(jsontext.String(string(id)))
+}
+
+// MarshalJSON is MarshalJSONTo for encoding/json.
 func (id ID) MarshalJSON() ([]byte, error) {
 	if id == "" {
 		return []byte("null"), nil
