@@ -34,6 +34,8 @@ type serveOptions struct {
 	// drainPause is how long the load balancer has to notice that readiness is
 	// off, before the listener closes.
 	drainPause time.Duration
+	// log is what the logger writes to; nil where a test does not ask for its metrics.
+	log *telemetry.Lines
 	// stripe carries the calls to Stripe in a test's place; nil is the network.
 	stripe http.RoundTripper
 }
@@ -78,6 +80,9 @@ func newService(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 		}
 	}
 	registry := telemetry.NewRegistry(version)
+	if o.log != nil {
+		registry.MustRegister(o.log)
+	}
 	if err := s.build(ctx, registry); err != nil {
 		return nil, err
 	}

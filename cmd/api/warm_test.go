@@ -149,7 +149,9 @@ func newWarm(tb testing.TB, log io.Writer, authentication, audit string) *warm {
 	w := &warm{stripe: &memory{sandbox: fake.Handler()}, header: http.Header{
 		"Authorization": {"Bearer " + token}, "Content-Type": {"application/json"}, "Accept": {"*/*"}, "User-Agent": {"warm"},
 	}}
-	if w.service, err = newService(tb.Context(), cfg, telemetry.NewLogger(log), serveOptions{stripe: w.stripe}); err != nil {
+	lines := telemetry.NewLines(log)
+	tb.Cleanup(lines.Close)
+	if w.service, err = newService(tb.Context(), cfg, lines.Logger(), serveOptions{stripe: w.stripe}); err != nil {
 		tb.Fatal(err)
 	}
 	w.runs(tb)
