@@ -52,7 +52,9 @@ func environmentHelp() string {
 }
 
 func serve(ctx context.Context, p process, source config.Source, o serveOptions) error {
-	logger := telemetry.NewLogger(p.stderr)
+	o.log = telemetry.NewLines(p.stderr)
+	defer o.log.Close()
+	logger := o.log.Logger()
 	cfg, warnings, err := config.Load(source)
 	for _, w := range warnings {
 		logger.Warn("configuration", "key", w.Key, "warning", w.Text)

@@ -34,6 +34,10 @@ type serveOptions struct {
 	// drainPause is how long the load balancer has to notice that readiness is
 	// off, before the listener closes.
 	drainPause time.Duration
+	// log is what the logger writes to; nil where a test does not ask for its metrics.
+	log *telemetry.Lines
+	// stripe carries the calls to Stripe in a test's place; nil is the network.
+	stripe http.RoundTripper
 }
 
 // service is the program as a value: built whole, then run.
@@ -76,6 +80,9 @@ func newService(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 		}
 	}
 	registry := telemetry.NewRegistry(version)
+	if o.log != nil {
+		registry.MustRegister(o.log)
+	}
 	if err := s.build(ctx, registry); err != nil {
 		return nil, err
 	}
@@ -104,12 +111,12 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	}
 	if s.stripe, err = stripeclient.New(stripeclient.Options{
 		Key: cfg.Stripe.Key, BaseURL: cfg.Stripe.APIBase, Version: cfg.Stripe.Version, Versions: cfg.Stripe.Versions, Connected: cfg.Stripe.Connected,
-		URLHosts: s.sessionHosts(), RatePerEndpoint: ratePerReplica(cfg.Limits), Metrics: reg,
+		URLHosts: s.sessionHosts(), RatePerEndpoint: ratePerReplica(cfg.Limits), Transport: s.o.stripe, Metrics: reg,
 	}); err != nil {
 		return err
 	}
 	if s.verifier, err = auth.New(cfg.Auth.Issuers, auth.Options{
-		Cookie: cfg.Auth.CookieName, Metrics: reg, Logger: s.logger,
+		Cookie: cfg.Auth.CookieName, TokenCache: cfg.Auth.TokenCache, Metrics: reg, Logger: s.logger,
 	}); err != nil {
 		return err
 	}

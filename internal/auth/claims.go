@@ -17,8 +17,8 @@ const (
 // claims is the claims set of a token whose signature may not have been checked yet.
 type claims struct {
 	object
-	issuer    string
-	expiresAt time.Time
+	issuer   string
+	validity validity
 }
 
 // parseClaims reads the claims set and its issuer, which says whose policy applies.
@@ -52,7 +52,10 @@ func (c *claims) check(i Issuer, typ string, t clock) error {
 	if err := c.checkRequired(i.Require); err != nil {
 		return err
 	}
-	if err := c.checkTimes(i.MaxLifetime, typ, t); err != nil {
+	if err := c.readTimes(typ); err != nil {
+		return err
+	}
+	if err := c.validity.check(i.MaxLifetime, t); err != nil {
 		return err
 	}
 	if subject, _, err := c.text("sub"); err != nil || !fitName(subject) {
@@ -145,32 +148,47 @@ func oneOf(value jsontext.Value, allowed []string) bool {
 	}
 }
 
-// checkTimes judges exp, nbf and iat. The limit on the whole lifetime also catches an exp
-// in milliseconds, which would else be good for fifty thousand years.
-func (c *claims) checkTimes(maxLifetime time.Duration, typ string, t clock) error {
+// validity is when a token says that it is good.
+type validity struct {
+	expires   time.Time
+	notBefore time.Time // zero: always
+	issued    time.Time // zero: it does not say
+}
+
+// readTimes reads exp, nbf and iat.
+func (c *claims) readTimes(typ string) error {
 	expires, hasExpires, errExpires := c.date("exp")
 	notBefore, _, errNotBefore := c.date("nbf")
 	issued, hasIssued, errIssued := c.date("iat")
 	if !hasExpires || errExpires != nil || errNotBefore != nil || errIssued != nil {
 		return reject(Claims, "exp is missing, or exp, nbf or iat is not a number of seconds")
 	}
-	if !hasIssued {
-		if typ == accessTokenType { // RFC 9068 section 2.2
-			return reject(Claims, "iat is missing from an access token")
-		}
+	if !hasIssued && typ == accessTokenType { // RFC 9068 section 2.2
+		return reject(Claims, "iat is missing from an access token")
+	}
+	c.validity = validity{expires, notBefore, issued}
+	return nil
+}
+
+// check judges exp, nbf and iat at a time. The limit on the whole lifetime also catches an
+// exp in milliseconds, which would else be good for fifty thousand years.
+func (v validity) check(maxLifetime time.Duration, t clock) error {
+	issued := v.issued
+	if issued.IsZero() {
 		issued = t.now
 	}
-	c.expiresAt = expires
 	switch {
-	case !t.now.Before(expires.Add(t.leeway)):
+	case v.endedBy(t):
 		return reject(Expired, "exp has passed")
-	case notBefore.After(t.now.Add(t.leeway)):
+	case v.notBefore.After(t.now.Add(t.leeway)):
 		return reject(NotYetValid, "nbf has not come")
 	case issued.After(t.now.Add(t.leeway)):
 		return reject(NotYetValid, "iat has not come")
-	case expires.Sub(issued) > maxLifetime:
+	case v.expires.Sub(issued) > maxLifetime:
 		return reject(Lifetime, "exp is further from iat than the issuer's max_lifetime")
 	default:
 		return nil
 	}
 }
+
+func (v validity) endedBy(t clock) bool { return !t.now.Before(v.expires.Add(t.leeway)) }

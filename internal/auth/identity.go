@@ -23,7 +23,7 @@ func (c claims) principal(i Issuer) (Principal, error) {
 	if err != nil {
 		return Principal{}, err
 	}
-	p := Principal{Issuer: i.Issuer, Subject: subject, Org: org, ExpiresAt: c.expiresAt, Machine: machine}
+	p := Principal{Issuer: i.Issuer, Subject: subject, Org: org, ExpiresAt: c.validity.expires, Machine: machine}
 	p.Name = c.optionalText(i.Profile.Name)
 	if verified := i.Profile.EmailVerified; verified == "" || c.isTrue(verified) {
 		p.Email = c.optionalText(i.Profile.Email)

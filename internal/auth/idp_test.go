@@ -84,7 +84,7 @@ type service struct {
 // Tokens are judged at now plus the time that passes in the bubble.
 func start(t testing.TB, n *network, issuers ...auth.Issuer) *service {
 	t.Helper()
-	return startWith(t, n, auth.Options{Cookie: cookieName}, issuers...)
+	return startWith(t, n, auth.Options{Cookie: cookieName, TokenCache: 100}, issuers...)
 }
 
 func startWith(t testing.TB, n *network, o auth.Options, issuers ...auth.Issuer) *service {

@@ -105,7 +105,7 @@ func (s *introspector) judge(ctx context.Context, token string) (Principal, erro
 
 // ended refuses a principal whose token has expired since its issuer was asked.
 func (s *introspector) ended(p Principal) error {
-	if c := s.clock(); !c.now.Before(p.ExpiresAt.Add(c.leeway)) {
+	if (validity{expires: p.ExpiresAt}).endedBy(s.clock()) {
 		return reject(Expired, "exp has passed")
 	}
 	return nil

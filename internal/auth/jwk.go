@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"crypto"
 	"slices"
 )
@@ -40,6 +41,14 @@ func (k key) signed(alg, text string, signature []byte) bool {
 		return algorithms[alg].method.Verify(text, signature, k.secret) == nil
 	}
 	return algorithms[alg].method.Verify(text, signature, k.public) == nil
+}
+
+// same reports whether k is the other one: what the other has signed, k has.
+func (k key) same(other key) bool {
+	if k.kind == kindSecret {
+		return bytes.Equal(k.secret, other.secret)
+	}
+	return k.public.Equal(other.public)
 }
 
 // ignored is why a member of a key set is not used.

@@ -22,22 +22,28 @@ type keySource struct {
 
 type loadedSet struct {
 	keySet
-	at time.Time // with its monotonic part, so that setting the clock does not age keys
+	// generation counts the sets that there were before it, and this one.
+	generation uint64
+	at         time.Time // with its monotonic part, so that setting the clock does not age keys
 }
 
 // replace puts a new set in place of the old.
 func (s *keySource) replace(set keySet) {
-	s.current.Store(&loadedSet{keySet: set, at: time.Now()})
+	loaded := &loadedSet{keySet: set, generation: 1, at: time.Now()}
+	if before := s.current.Load(); before != nil {
+		loaded.generation += before.generation
+	}
+	s.current.Store(loaded)
 }
 
 // usable returns the present keys; false when there never were any, or when they are too
 // old to be believed.
-func (s *keySource) usable() (keySet, bool) {
+func (s *keySource) usable() (*loadedSet, bool) {
 	loaded := s.current.Load()
 	if loaded == nil || s.refresh != nil && time.Since(loaded.at) > maxStale {
-		return keySet{}, false
+		return nil, false
 	}
-	return loaded.keySet, true
+	return loaded, true
 }
 
 // find returns the key that h names. It is problem.DependencyUnavailable when there are no

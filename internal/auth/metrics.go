@@ -16,7 +16,9 @@ type metrics struct {
 	keys       *prometheus.GaugeVec
 	// introspections counts questions about opaque tokens.
 	introspections *prometheus.CounterVec
-	registerer     prometheus.Registerer
+	// remembered and verified count good tokens by what they cost.
+	remembered, verified prometheus.Counter
+	registerer           prometheus.Registerer
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
@@ -39,6 +41,11 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		}, []string{"outcome"}),
 		registerer: registerer,
 	}
+	tokens := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "till_tokens_total",
+		Help: "Good JWTs, by whether they were remembered or verified: many verified ones while callers are the same is a small auth.token_cache.",
+	}, []string{"how"})
+	m.remembered, m.verified = tokens.WithLabelValues("remembered"), tokens.WithLabelValues("verified")
 	for _, r := range Reasons() {
 		m.rejections.WithLabelValues(string(r))
 	}
@@ -50,7 +57,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	}
 	return m, errors.Join(
 		registerer.Register(m.rejections), registerer.Register(m.refreshes),
-		registerer.Register(m.keys), registerer.Register(m.introspections),
+		registerer.Register(m.keys), registerer.Register(m.introspections), registerer.Register(tokens),
 	)
 }
 

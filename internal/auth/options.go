@@ -29,6 +29,9 @@ type Options struct {
 	Metrics prometheus.Registerer
 	// Logger is told how key sets fare. Nil: nobody is.
 	Logger *slog.Logger
+	// TokenCache is how many tokens are remembered that were good, so that they need not be
+	// judged whole again; at most MaxTokenCache. 0: none.
+	TokenCache int
 	// Leeway is how far an issuer's clock may be from ours. 0: 30 s; at most 5 min.
 	Leeway time.Duration
 }
@@ -40,6 +43,9 @@ func (o Options) check() error {
 	}
 	if o.Leeway < 0 || o.Leeway > maxLeeway {
 		problems = append(problems, errors.New("auth: the leeway is not between 0 and 5 min"))
+	}
+	if o.TokenCache < 0 || o.TokenCache > MaxTokenCache {
+		problems = append(problems, errors.New("auth: the token cache is not between 0 and 1,000,000 tokens"))
 	}
 	return errors.Join(problems...)
 }

@@ -14,6 +14,7 @@ import (
 type Verifier struct {
 	trusted  map[string]*trust // by the exact iss
 	asked    *introspector     // about opaque tokens; nil: there are none
+	known    *tokenCache       // nil: every token is judged whole
 	carriers carriers
 	clock    func() clock
 	metrics  *metrics
@@ -39,6 +40,9 @@ func New(issuers []Issuer, o Options) (*Verifier, error) {
 	v := &Verifier{
 		trusted: map[string]*trust{}, carriers: carriers{cookie: o.Cookie}, metrics: m,
 		clock: func() clock { return clock{now: o.Now(), leeway: o.Leeway} },
+	}
+	if v.known, err = newTokenCache(o.TokenCache); err != nil {
+		return nil, err
 	}
 	for _, i := range issuers {
 		if err := v.trust(i.withDefaults(), o); err != nil {
@@ -187,54 +191,74 @@ func (v *Verifier) judge(ctx context.Context, c credential) (Principal, error) {
 	if v.asked != nil && v.asked.issuer.Header == c.header && opaque(c.token) {
 		return v.asked.judge(ctx, c.token)
 	}
-	return v.judgeJWT(ctx, c)
+	at, kept := v.known.place(c)
+	if kept {
+		if p, found := v.known.find(at, v.clock()); found {
+			v.metrics.remembered.Inc()
+			return p, nil
+		}
+	}
+	r, err := v.judgeJWT(ctx, c)
+	if err != nil {
+		return Principal{}, err
+	}
+	v.metrics.verified.Inc()
+	if kept {
+		v.known.tokens.Set(at, r)
+	}
+	return r.principal, nil
 }
 
 // judgeJWT applies the policy, the cheap parts first. Up to the signature nothing of the
 // token is believed; what is read before it can only lead to a refusal, or to a key.
-func (v *Verifier) judgeJWT(ctx context.Context, from credential) (Principal, error) {
+func (v *Verifier) judgeJWT(ctx context.Context, from credential) (*remembered, error) {
 	jws, err := parseCompact(from.token)
 	if err != nil {
-		return Principal{}, err
+		return nil, err
 	}
 	h, err := parseHeader(jws.header)
 	if err != nil {
-		return Principal{}, err
+		return nil, err
 	}
 	c, err := parseClaims(jws.claims)
 	if err != nil {
-		return Principal{}, err
+		return nil, err
 	}
 	t, trusted := v.trusted[c.issuer]
 	if !trusted || t.Header != from.header {
-		return Principal{}, reject(Issued, "iss is not an issuer we trust in this place")
+		return nil, reject(Issued, "iss is not an issuer we trust in this place")
 	}
 	if err := t.accepts(h); err != nil {
-		return Principal{}, err
+		return nil, err
 	}
 	if err := c.check(t.Issuer, h.typ, v.clock()); err != nil {
-		return Principal{}, err
+		return nil, err
 	}
-	if err := t.checkSignature(ctx, h, jws); err != nil {
-		return Principal{}, err
+	signer, err := t.signer(ctx, h, jws)
+	if err != nil {
+		return nil, err
 	}
-	return c.principal(t.Issuer)
+	p, err := c.principal(t.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	return &remembered{principal: p, validity: c.validity, issuer: t, header: h, signer: signer}, nil
 }
 
-// checkSignature finds the key that h names among this issuer's and asks it.
-func (t *trust) checkSignature(ctx context.Context, h header, jws compact) error {
+// signer finds the key that h names among this issuer's, asks it, and returns it.
+func (t *trust) signer(ctx context.Context, h header, jws compact) (key, error) {
 	if t.keys == nil {
-		return reject(UnknownKey, "the issuer makes opaque tokens only")
+		return key{}, reject(UnknownKey, "the issuer makes opaque tokens only")
 	}
 	k, err := t.keys.find(ctx, h)
 	if err != nil {
-		return err
+		return key{}, err
 	}
 	if k.signed(h.algorithm, jws.signed, jws.signature) {
-		return nil
+		return k, nil
 	}
 	if h.keyID == "" {
 		t.keys.doubt()
 	}
-	return reject(Signature, "the signature is not the key's")
+	return key{}, reject(Signature, "the signature is not the key's")
 }

@@ -94,39 +94,42 @@ func (s *Service) promotion(ctx context.Context, code string) (string, error) {
 // checkoutParams fills the plan's template. The template itself is never
 // written to: everything that is changed below the top level is cloned first.
 func (s *Service) checkoutParams(c Caller, customer customers.Customer, plan catalog.Plan, items []any, ask checkoutAsk) catalog.Params {
-	p := maps.Clone(plan.Params)
-	if p == nil {
-		p = catalog.Params{}
-	}
+	p := make(catalog.Params, len(plan.Params)+10)
+	maps.Copy(p, plan.Params)
 	p["mode"] = string(plan.Mode)
 	p[customer.Param()] = customer.ID
 	p["client_reference_id"] = s.clientReference(c)
 	if len(items) > 0 {
 		p["line_items"] = items
 	}
-	for name, value := range ask.set {
-		p[name] = value
-	}
+	ask.replace(p)
 	expire(p, plan.ExpiresAfter, time.Now())
 	if ask.promotionID != "" {
 		// Stripe refuses the two together even when the first is false.
 		delete(p, "allow_promotion_codes")
 		p["discounts"] = []any{catalog.Params{"promotion_code": ask.promotionID}}
 	}
-	ours := c.owner.Metadata(s.o.SubjectForm, customer.Generation)
+	ours := anyOf(c.owner.Metadata(s.o.SubjectForm, customer.Generation))
 	ours["till_plan"] = plan.Name
-	p["metadata"] = merge(p["metadata"], ask.metadata, ours)
 	// The object that outlives the session carries the owner too: it is what the
 	// operator's webhooks see.
-	carrier := map[catalog.Mode]string{
-		catalog.ModeSubscription: "subscription_data",
-		catalog.ModePayment:      "payment_intent_data",
-		catalog.ModeSetup:        "setup_intent_data",
-	}[plan.Mode]
-	data := merge(p[carrier])
+	carrier := carrierOf(plan.Mode)
+	data := merge(p[carrier], nil)
 	data["metadata"] = merge(data["metadata"], ours)
 	p[carrier] = data
+	p["metadata"] = merge(merge(p["metadata"], anyOf(ask.metadata)), ours)
 	return p
+}
+
+func carrierOf(mode catalog.Mode) string {
+	switch mode {
+	case catalog.ModePayment:
+		return "payment_intent_data"
+	case catalog.ModeSetup:
+		return "setup_intent_data"
+	default:
+		return "subscription_data"
+	}
 }
 
 // Stripe takes at most 200 characters; a longer subject is replaced by its hash.
@@ -141,16 +144,25 @@ func (s *Service) clientReference(c Caller) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// merge returns a new map; later arguments win.
-func merge(base any, more ...map[string]string) catalog.Params {
-	out := catalog.Params{}
-	if m, ok := base.(map[string]any); ok {
-		maps.Copy(out, m)
+// merge returns a new map, in which more wins.
+func merge(base any, more catalog.Params) catalog.Params {
+	m, _ := base.(map[string]any)
+	if len(m) == 0 && len(more) == 0 {
+		return catalog.Params{}
 	}
-	for _, m := range more {
-		for k, v := range m {
-			out[k] = v
-		}
+	out := make(catalog.Params, len(m)+len(more))
+	maps.Copy(out, m)
+	maps.Copy(out, more)
+	return out
+}
+
+func anyOf(texts map[string]string) catalog.Params {
+	if len(texts) == 0 {
+		return nil
+	}
+	out := make(catalog.Params, len(texts)+1)
+	for name, text := range texts {
+		out[name] = text
 	}
 	return out
 }

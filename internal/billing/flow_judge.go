@@ -236,12 +236,11 @@ func (s *Service) judgeFlowRedirect(v *verdict, req *FlowRedirect) catalog.Param
 	if req == nil {
 		req = &FlowRedirect{}
 	}
-	set := catalog.Params{}
-	s.judgeURL(v, name, req.ReturnURL, nil, set)
-	if req.ReturnURL == nil && set[name] == nil {
+	url := s.judgeURL(v, name, req.ReturnURL, nil)
+	if req.ReturnURL == nil && url == "" {
 		v.refuse(problem.ValidationFailed, "/"+name, "is required")
 	}
-	return catalog.Params{"return_url": set[name]}
+	return catalog.Params{"return_url": url}
 }
 
 // maxMessage is Stripe's limit, in characters.

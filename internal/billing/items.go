@@ -126,10 +126,8 @@ func (s *Service) lineItems(plan catalog.Plan, choices []choice) ([]any, error) 
 
 // params is the item as Stripe wants it.
 func (c choice) params(price catalog.Price) catalog.Params {
-	out := maps.Clone(c.Params)
-	if out == nil {
-		out = catalog.Params{}
-	}
+	out := make(catalog.Params, len(c.Params)+2)
+	maps.Copy(out, c.Params)
 	out["price"] = price.ID
 	switch {
 	case price.Metered:

@@ -18,8 +18,23 @@ type checkoutAsk struct {
 	promotionCode string
 	promotionID   string
 	metadata      map[string]string
-	// set are Stripe parameters that replace the template's.
-	set catalog.Params
+	// These replace the template's; "" does not.
+	locale, currency, successURL, cancelURL, returnURL string
+}
+
+// replace writes what replaces the template's.
+func (ask checkoutAsk) replace(params catalog.Params) {
+	for _, p := range [...]struct{ name, value string }{
+		{"locale", ask.locale},
+		{"currency", ask.currency},
+		{"success_url", ask.successURL},
+		{"cancel_url", ask.cancelURL},
+		{"return_url", ask.returnURL},
+	} {
+		if p.value != "" {
+			params[p.name] = p.value
+		}
+	}
 }
 
 // verdict collects everything wrong with a request, so that a form can mark all
@@ -54,7 +69,7 @@ func (v *verdict) err() error {
 // or refuses with everything that is not allowed.
 func (s *Service) judgeCheckout(c Caller, req CheckoutRequest) (catalog.Plan, checkoutAsk, error) {
 	var v verdict
-	ask := checkoutAsk{metadata: req.Metadata, set: catalog.Params{}}
+	ask := checkoutAsk{metadata: req.Metadata}
 	if req.Plan == nil {
 		v.refuse(problem.ValidationFailed, "/plan", "is required")
 		return catalog.Plan{}, ask, v.err()
@@ -65,7 +80,7 @@ func (s *Service) judgeCheckout(c Caller, req CheckoutRequest) (catalog.Plan, ch
 		return catalog.Plan{}, ask, v.err()
 	}
 	refuseUnaccepted(&v, plan, req)
-	plan = judgeUIMode(&v, plan, req.UIMode)
+	plan = s.judgeUIMode(&v, plan, req.UIMode)
 	if c.redirected && plan.UIMode() != "hosted" {
 		v.refuse(problem.CatalogNotAllowed, "/plan", "has no page to go to; ask for it with JSON")
 	}
@@ -74,45 +89,52 @@ func (s *Service) judgeCheckout(c Caller, req CheckoutRequest) (catalog.Plan, ch
 	judgeCurrency(&v, plan, req.Currency)
 	judgePromotionCode(&v, req.PromotionCode)
 	judgeMetadata(&v, plan, req.Metadata)
-	s.judgeURLs(&v, plan, req, ask.set)
+	s.judgeURLs(&v, plan, req, &ask)
 
-	if req.PromotionCode != nil {
-		ask.promotionCode = *req.PromotionCode
-	}
-	for name, value := range map[string]*string{"locale": req.Locale, "currency": req.Currency} {
-		if value != nil {
-			ask.set[name] = *value
+	for _, wish := range [...]struct{ asked, set *string }{
+		{req.PromotionCode, &ask.promotionCode}, {req.Locale, &ask.locale}, {req.Currency, &ask.currency},
+	} {
+		if wish.asked != nil {
+			*wish.set = *wish.asked
 		}
 	}
 	return plan, ask, v.err()
 }
 
 func refuseUnaccepted(v *verdict, plan catalog.Plan, req CheckoutRequest) {
-	sent := map[catalog.Field]bool{
-		catalog.FieldQuantity: req.Quantity != nil, catalog.FieldLineItems: req.LineItems != nil,
-		catalog.FieldSuccessURL: req.SuccessURL != nil, catalog.FieldCancelURL: req.CancelURL != nil,
-		catalog.FieldReturnURL: req.ReturnURL != nil, catalog.FieldUIMode: req.UIMode != nil,
-		catalog.FieldLocale: req.Locale != nil, catalog.FieldCurrency: req.Currency != nil,
-		catalog.FieldPromotionCode: req.PromotionCode != nil, catalog.FieldMetadata: req.Metadata != nil,
-	}
-	for _, field := range catalog.Fields() {
-		if sent[field] && !plan.AcceptsField(field) {
-			v.refuse(problem.CatalogNotAllowed, "/"+string(field), "is not accepted by this plan")
+	// In the order of catalog.Fields.
+	for _, field := range [...]struct {
+		catalog.Field
+		sent bool
+	}{
+		{catalog.FieldQuantity, req.Quantity != nil},
+		{catalog.FieldLineItems, req.LineItems != nil},
+		{catalog.FieldSuccessURL, req.SuccessURL != nil},
+		{catalog.FieldCancelURL, req.CancelURL != nil},
+		{catalog.FieldReturnURL, req.ReturnURL != nil},
+		{catalog.FieldUIMode, req.UIMode != nil},
+		{catalog.FieldLocale, req.Locale != nil},
+		{catalog.FieldCurrency, req.Currency != nil},
+		{catalog.FieldPromotionCode, req.PromotionCode != nil},
+		{catalog.FieldMetadata, req.Metadata != nil},
+	} {
+		if field.sent && !plan.AcceptsField(field.Field) {
+			v.refuse(problem.CatalogNotAllowed, "/"+string(field.Field), "is not accepted by this plan")
 		}
 	}
 }
 
 // judgeUIMode returns the plan as it is for the page that the caller wants.
-func judgeUIMode(v *verdict, plan catalog.Plan, mode *string) catalog.Plan {
+func (s *Service) judgeUIMode(v *verdict, plan catalog.Plan, mode *string) catalog.Plan {
 	if mode == nil || !plan.AcceptsField(catalog.FieldUIMode) {
-		return plan.In(plan.UIMode())
+		return s.o.Catalog.PlanIn(plan.Name, plan.UIMode())
 	}
 	pages := plan.Pages()
 	if !slices.Contains(pages, *mode) {
 		v.refuse(problem.CatalogNotAllowed, "/ui_mode", "must be "+strings.Join(pages, " or "))
 		return plan
 	}
-	return plan.In(*mode)
+	return s.o.Catalog.PlanIn(plan.Name, *mode)
 }
 
 func judgeLocale(v *verdict, locale *string, known func(string) bool) {
@@ -144,6 +166,9 @@ func judgePromotionCode(v *verdict, code *string) {
 const maxMetadataLength = 500
 
 func judgeMetadata(v *verdict, plan catalog.Plan, metadata map[string]string) {
+	if len(metadata) == 0 {
+		return
+	}
 	fixed, _ := plan.Params["metadata"].(map[string]any)
 	limit := catalog.MaxMetadataKeys - len(fixed)
 	if len(metadata) > limit {
@@ -168,27 +193,30 @@ func judgeMetadata(v *verdict, plan catalog.Plan, metadata map[string]string) {
 	}
 }
 
-func (s *Service) judgeURLs(v *verdict, plan catalog.Plan, req CheckoutRequest, set catalog.Params) {
+func (s *Service) judgeURLs(v *verdict, plan catalog.Plan, req CheckoutRequest, ask *checkoutAsk) {
 	hosted := plan.UIMode() == "hosted"
-	for _, url := range []struct {
+	for _, url := range [...]struct {
 		name  string
 		asked *string
 		fits  bool
+		set   *string
 	}{
-		{"success_url", req.SuccessURL, hosted}, {"cancel_url", req.CancelURL, hosted}, {"return_url", req.ReturnURL, !hosted},
+		{"success_url", req.SuccessURL, hosted, &ask.successURL},
+		{"cancel_url", req.CancelURL, hosted, &ask.cancelURL},
+		{"return_url", req.ReturnURL, !hosted, &ask.returnURL},
 	} {
 		switch {
 		case url.fits && plan.Params["redirect_on_completion"] != "never":
-			s.judgeURL(v, url.name, url.asked, plan.Params, set)
+			*url.set = s.judgeURL(v, url.name, url.asked, plan.Params)
 		case url.asked != nil:
 			v.refuse(problem.CatalogNotAllowed, "/"+url.name, "has no place with ui_mode "+plan.UIMode())
 		}
 	}
 }
 
-// judgeURL sets the caller's URL if it is allowed, or the default when neither
-// the caller nor the template has one.
-func (s *Service) judgeURL(v *verdict, name string, asked *string, template, set catalog.Params) {
+// judgeURL returns the caller's URL if it is allowed, the default when neither the
+// caller nor the template has one, and "" when there is none to set.
+func (s *Service) judgeURL(v *verdict, name string, asked *string, template catalog.Params) string {
 	switch {
 	case asked != nil && *asked == "":
 		v.refuse(problem.MalformedRequest, "/"+name, "must not be empty; leave it out for the default")
@@ -198,12 +226,13 @@ func (s *Service) judgeURL(v *verdict, name string, asked *string, template, set
 			v.refuse(problem.RedirectNotAllowed, "/"+name, "is not an allowed URL")
 			s.metrics.redirectRefused(err)
 			v.cause = cmp.Or(v.cause, fmt.Errorf("%s: %w", name, err))
-			return
+			return ""
 		}
-		set[name] = clean
-	case template[name] == nil && s.o.Redirects.Default() != "":
-		set[name] = s.o.Redirects.Default()
+		return clean
+	case template[name] == nil:
+		return s.o.Redirects.Default()
 	}
+	return ""
 }
 
 // explainCheckout turns Stripe's refusal of something the caller chose, or of a

@@ -92,7 +92,9 @@ func (s *Service) judgePortal(req PortalRequest) (portalAsk, error) {
 	if req.Locale != nil {
 		ask.set["locale"] = *req.Locale
 	}
-	s.judgeURL(&v, "return_url", req.ReturnURL, portal.Params, ask.set)
+	if url := s.judgeURL(&v, "return_url", req.ReturnURL, portal.Params); url != "" {
+		ask.set["return_url"] = url
+	}
 	// Who has no customer, or one that is gone, has no subscription either, and a new
 	// customer would not have it.
 	none := ask.flow.needsSubscription()

@@ -48,7 +48,15 @@ func (id *ID) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return id.UnmarshalJSON(value)
 }
 
-// MarshalJSON implements json.Marshaler: an absent reference is null.
+// MarshalJSONTo implements json.MarshalerTo: an absent reference is null.
+func (id ID) MarshalJSONTo(e *jsontext.Encoder) error {
+	if id == "" {
+		return e.WriteToken(jsontext.Null)
+	}
+	return e.WriteToken(jsontext.String(string(id)))
+}
+
+// MarshalJSON is MarshalJSONTo for encoding/json.
 func (id ID) MarshalJSON() ([]byte, error) {
 	if id == "" {
 		return []byte("null"), nil

@@ -58,15 +58,22 @@ func IsMissing(err error) bool {
 // It is safe for concurrent use.
 type Catalog struct {
 	plans   map[string]Plan
+	pages   map[page]Plan
 	portals map[string]Portal
 	prices  atomic.Pointer[map[PriceRef]Price]
 }
 
+// page is one of the Pages of the named plan.
+type page struct{ plan, mode string }
+
 // New returns a catalogue whose prices are not known yet.
 func New(plans []Plan, portals []Portal) *Catalog {
-	c := &Catalog{plans: map[string]Plan{}, portals: map[string]Portal{}}
+	c := &Catalog{plans: map[string]Plan{}, pages: map[page]Plan{}, portals: map[string]Portal{}}
 	for _, p := range plans {
 		c.plans[p.Name] = p
+		for _, mode := range append(p.Pages(), p.UIMode()) {
+			c.pages[page{p.Name, mode}] = p.In(mode)
+		}
 	}
 	for _, p := range portals {
 		c.portals[p.Name] = p
@@ -91,6 +98,10 @@ func (c *Catalog) Plan(name string) (Plan, bool) {
 	p, ok := c.plans[name]
 	return p, ok
 }
+
+// PlanIn returns the named plan In one of its Pages, or in its own UIMode. Its Params are
+// everybody's, and not to be changed.
+func (c *Catalog) PlanIn(name, mode string) Plan { return c.pages[page{name, mode}] }
 
 // Price returns what is known of ref; false when Stripe has not been asked yet
 // or has no active price for it.

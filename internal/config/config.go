@@ -43,6 +43,8 @@ type Auth struct {
 	Origins []string
 	// CookieName is the cookie that may carry a token; "" means none.
 	CookieName string
+	// TokenCache is how many good tokens are remembered; 0 is none.
+	TokenCache int
 	// Issuers is empty in development only: the program adds its own.
 	Issuers []auth.Issuer
 }

@@ -26,6 +26,7 @@ func TestDevHasItsOwnConfiguration(t *testing.T) {
 	}
 	want := &config.Config{
 		Addr: "127.0.0.1:0", OpsAddr: "127.0.0.1:8081", Dev: true,
+		Auth:   config.Auth{TokenCache: 10_000},
 		Stripe: config.Stripe{Key: got.Stripe.Key, MetadataSubject: "plain"},
 		Limits: config.Limits{Connections: 1000, StripeRPSPerEndpoint: 0, Replicas: 1},
 		Plans: []catalog.Plan{

@@ -35,6 +35,7 @@ type document struct {
 type authSection struct {
 	Origins []string      `yaml:"origins" help:"exact origins for CORS and CSRF"`
 	Cookie  cookieSection `yaml:"cookie" help:"the cookie that may carry a token"`
+	Cached  int           `yaml:"token_cache" default:"10000" help:"good JWTs that are remembered, so that each is verified once; 0: none"`
 	Issuers []issuerBody  `yaml:"issuers" help:"trusted issuers of tokens"`
 }
 

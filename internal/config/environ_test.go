@@ -176,6 +176,7 @@ func TestDescribeListsEverySetting(t *testing.T) {
 		"TILL_CONFIG|||false",
 		"TILL_PUBLIC_URL|public_url||false",
 		"TILL_AUTH_COOKIE_NAME|auth.cookie.name||false",
+		"TILL_AUTH_TOKEN_CACHE|auth.token_cache|10000|false",
 		"STRIPE_SECRET_KEY|||true",
 		"STRIPE_API_BASE||https://api.stripe.com|false",
 		"TILL_STRIPE_ACCOUNT|stripe.account||false", "TILL_STRIPE_CONNECTED_ACCOUNT|stripe.connected_account||false",

@@ -14,7 +14,11 @@ import (
 )
 
 func (l *loader) judgeAuth() Auth {
-	a := Auth{CookieName: l.doc.Auth.Cookie.Name}
+	a := Auth{CookieName: l.doc.Auth.Cookie.Name, TokenCache: l.doc.Auth.Cached}
+	l.atLeast("auth.token_cache", a.TokenCache, 0)
+	if a.TokenCache > auth.MaxTokenCache {
+		l.rule("auth.token_cache", "is too large", fmt.Sprintf("write %d or less", auth.MaxTokenCache))
+	}
 	for i, text := range l.doc.Auth.Origins {
 		a.Origins = append(a.Origins, l.judgeOrigin(fmt.Sprintf("auth.origins.%d", i), text, a.Origins))
 	}

@@ -99,7 +99,7 @@ func design() *config.Config {
 	return &config.Config{
 		Addr: ":8080", OpsAddr: "127.0.0.1:8081", PublicURL: "https://billing.example.com",
 		Auth: config.Auth{
-			Origins: []string{"https://app.example.com"}, CookieName: "__Host-session",
+			Origins: []string{"https://app.example.com"}, CookieName: "__Host-session", TokenCache: 10_000,
 			Issuers: []auth.Issuer{{
 				Issuer: "https://id.example.com/", Audience: []string{"till"}, JWKSURL: "https://id.example.com/jwks",
 				Algorithms: []string{"RS256", "ES256"}, MaxLifetime: 24 * time.Hour,

@@ -1,7 +1,9 @@
 package handlers
 
 import (
+	"bytes"
 	"net/http"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 	"github.com/labstack/echo/v4"
@@ -11,14 +13,35 @@ import (
 type located interface{ Location() string }
 
 func answer(c echo.Context, status int, res any) error {
+	h := c.Response().Header()
 	if l, ok := res.(located); ok && status == http.StatusCreated {
-		c.Response().Header().Set(echo.HeaderLocation, l.Location())
+		h.Set(echo.HeaderLocation, l.Location())
 	}
-	body, err := json.Marshal(res)
-	if err != nil {
+	body, _ := answers.Get().(*bytes.Buffer)
+	defer release(body)
+	if err := json.MarshalWrite(body, res); err != nil {
 		return err
 	}
-	return c.Blob(status, "application/json", append(body, '\n'))
+	body.WriteByte('\n')
+	h[echo.HeaderContentType] = jsonType
+	c.Response().WriteHeader(status)
+	_, err := c.Response().Write(body.Bytes())
+	return err
+}
+
+var jsonType = []string{"application/json"}
+
+// answers are buffers for them, kept from one to the next.
+var answers = sync.Pool{New: func() any { return &bytes.Buffer{} }}
+
+// release keeps no more room than most answers need.
+func release(b *bytes.Buffer) {
+	const usual = 16 << 10
+	if b.Cap() > usual {
+		return
+	}
+	b.Reset()
+	answers.Put(b)
 }
 
 func (s *server) healthz(c echo.Context) error {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/http"
 
 	"github.com/labstack/echo/v4"
 
@@ -17,17 +18,17 @@ type Auditor interface {
 
 // actions are what the audit calls the unsafe routes. One that is missing here keeps
 // the surface from being built, so that no write can be added without a name.
-var actions = map[string]audit.Action{
-	"POST /checkout":            audit.CheckoutCreate,
-	"PATCH /checkout/:id":       audit.CheckoutUpdate,
-	"POST /checkout/:id/expire": audit.CheckoutExpire,
-	"POST /portal":              audit.PortalCreate,
-	"POST /dev/token":           "", // has no caller, and changes nothing
+var actions = map[endpoint]audit.Action{
+	{http.MethodPost, "/checkout"}:            audit.CheckoutCreate,
+	{http.MethodPatch, "/checkout/:id"}:       audit.CheckoutUpdate,
+	{http.MethodPost, "/checkout/:id/expire"}: audit.CheckoutExpire,
+	{http.MethodPost, "/portal"}:              audit.PortalCreate,
+	{http.MethodPost, "/dev/token"}:           "", // has no caller, and changes nothing
 }
 
 func checkActions(routes []*echo.Route) error {
 	for _, r := range routes {
-		if _, named := actions[r.Method+" "+r.Path]; !named && !isSafe(r.Method) {
+		if _, named := actions[endpoint{r.Method, r.Path}]; !named && !isSafe(r.Method) {
 			return fmt.Errorf("handlers: the audit has no name for %s %s", r.Method, r.Path)
 		}
 	}
@@ -51,15 +52,14 @@ func (e *event) wrote(res any) {
 // for leaves no row, or strangers could fill the database.
 func (s *server) audit(c echo.Context, e *event) {
 	r := c.Request()
-	action := actions[r.Method+" "+c.Path()]
-	if e.principal == nil || action == "" {
+	action := actions[endpoint{r.Method, c.Path()}]
+	if !e.known || action == "" {
 		return
 	}
-	client, _ := s.clientOf(r)
 	record := audit.Event{
-		Actor: s.o.Service.Actor(*e.principal), Action: action,
+		Actor: s.o.Service.Actor(e.principal), Action: action,
 		Object: cmp.Or(e.object, c.Param("id")), Customer: e.customer, Outcome: audit.OK,
-		RequestID: e.id, Client: client.String(),
+		RequestID: e.id, Client: e.client,
 	}
 	if e.failed != nil {
 		record.Outcome = e.failed.Code

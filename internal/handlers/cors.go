@@ -11,8 +11,14 @@ import (
 const (
 	corsMethods = "GET, POST, PATCH, OPTIONS"
 	corsHeaders = "Authorization, Content-Type, Idempotency-Key, X-CSRF, X-Request-Id, traceparent"
-	corsExposed = "Location, Retry-After, X-Request-Id, Idempotency-Replayed"
 	corsMaxAge  = "600"
+)
+
+// Values of headers, shared by all answers.
+var (
+	byOrigin           = []string{echo.HeaderOrigin}
+	credentialsAllowed = []string{"true"}
+	corsExposed        = []string{"Location, Retry-After, X-Request-Id, Idempotency-Replayed"}
 )
 
 // cors lets pages of the listed origins call. The origin is compared whole and
@@ -21,12 +27,12 @@ const (
 func (s *server) cors(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		req, h := c.Request(), c.Response().Header()
-		h.Add(echo.HeaderVary, echo.HeaderOrigin)
+		h[echo.HeaderVary] = byOrigin
 		origins := req.Header.Values(echo.HeaderOrigin)
 		allowed := len(origins) == 1 && s.originAllowed(origins[0])
 		if allowed {
-			h.Set(echo.HeaderAccessControlAllowOrigin, origins[0])
-			h.Set(echo.HeaderAccessControlAllowCredentials, "true")
+			h[echo.HeaderAccessControlAllowOrigin] = origins[:1:1]
+			h[echo.HeaderAccessControlAllowCredentials] = credentialsAllowed
 		} else if reason := corsReasonOf(req.Header); reason != "" {
 			s.metrics.cors.WithLabelValues(string(reason)).Inc()
 		}
@@ -41,7 +47,7 @@ func (s *server) cors(next echo.HandlerFunc) echo.HandlerFunc {
 			return c.NoContent(http.StatusNoContent)
 		}
 		if allowed {
-			h.Set(echo.HeaderAccessControlExposeHeaders, corsExposed)
+			h[echo.HeaderAccessControlExposeHeaders] = corsExposed
 		}
 		return next(c)
 	}

@@ -1,13 +1,16 @@
 package handlers
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"mime"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -63,8 +66,8 @@ func readJSON(r *http.Request, rule bodyRule) ([]byte, error) {
 
 // readBody reads what may be a body, of a request that has no query.
 func readBody(r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+	body, err := readAll(r)
+	if errors.Is(err, errTooLarge) {
 		return nil, problem.New(problem.PayloadTooLarge, err)
 	}
 	// Closed is what LimitConnections does to a body that others need the place of.
@@ -75,6 +78,34 @@ func readBody(r *http.Request) ([]byte, error) {
 		return nil, problem.New(problem.MalformedRequest, err)
 	}
 	return body, noQuery(r)
+}
+
+var errTooLarge = errors.New("the body is larger than 64 KiB")
+
+// readAll reads a body to its end, into as much memory as it says that it needs. What is
+// too large is read no further than it takes to know that.
+func readAll(r *http.Request) ([]byte, error) {
+	const unknown = 512
+	room := int64(unknown)
+	if r.ContentLength > 0 {
+		room = min(r.ContentLength, maxBody)
+	}
+	// One more, so that the end is seen when there is no more.
+	body := make([]byte, 0, room+1)
+	for {
+		n, err := r.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case len(body) > maxBody:
+			return nil, errTooLarge
+		case errors.Is(err, io.EOF):
+			return body, nil
+		case err != nil:
+			return nil, err
+		case len(body) == cap(body):
+			body = slices.Grow(body, len(body))
+		}
+	}
 }
 
 func unmarshal(text []byte, req any) error {
@@ -89,6 +120,9 @@ func mediaType(h http.Header, want string) error {
 	values := h.Values("Content-Type")
 	if len(values) != 1 {
 		return problem.New(problem.UnsupportedMediaType, nil)
+	}
+	if values[0] == want {
+		return nil
 	}
 	kind, params, err := mime.ParseMediaType(values[0])
 	if err != nil || kind != want {
@@ -106,7 +140,11 @@ func mediaType(h http.Header, want string) error {
 // keys, text after the object, and null are refused. Null is nothing a field can
 // be, and taking it for "absent" would make a mistyped form use a default.
 func scan(body []byte) error {
-	d := jsontext.NewDecoder(strings.NewReader(string(body)))
+	s, _ := scanners.Get().(*scanner)
+	defer s.release()
+	_, _ = s.text.Write(body) // it does not fail
+	d := &s.decoder
+	d.Reset(&s.text)
 	for {
 		token, err := d.ReadToken()
 		if errors.Is(err, io.EOF) {
@@ -123,6 +161,25 @@ func scan(body []byte) error {
 		}
 	}
 	return nil
+}
+
+// scanner is what scan needs, kept from one body to the next.
+type scanner struct {
+	text    bytes.Buffer
+	decoder jsontext.Decoder
+}
+
+var scanners = sync.Pool{New: func() any { return &scanner{} }}
+
+// release keeps nothing of the body, and no more room than most bodies need.
+func (s *scanner) release() {
+	const usual = 4 << 10
+	if s.text.Cap() > usual {
+		return
+	}
+	clear(s.text.AvailableBuffer()[:s.text.Available()])
+	s.text.Reset()
+	scanners.Put(s)
 }
 
 func syntaxProblem(err error) error {

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -18,21 +19,35 @@ const headerRequestID = "X-Request-Id"
 
 // event is what one request is remembered by: one line in the log, and one row of the
 // audit if it was a write.
+//
+// It stands in the place of the writer of the answer, so that it sees the moment in which
+// that goes out.
 type event struct {
-	id     string
-	failed *problem.Error
+	http.ResponseWriter
+	s *server
+	c echo.Context
+
+	id string
+	// said is the id as a header.
+	said [1]string
+	// client is the network that the request counts for; untrusted says that it has
+	// claimed to be a proxy and is none of ours.
+	client    string
+	untrusted bool
+	failed    *problem.Error
 	// page says that a person looks at the answer, not a program.
 	page bool
-	// principal is who asks; nil until that is certain.
-	principal *auth.Principal
+	// hurried says that the client has little time to take the answer.
+	hurried bool
+	// principal is who asks, once known is set.
+	principal auth.Principal
+	known     bool
 	// object and customer are those of the result of a write.
 	object, customer string
 }
 
-const eventKey = "till.event"
-
 func eventOf(c echo.Context) *event {
-	if e, ok := c.Get(eventKey).(*event); ok {
+	if e, ok := c.Response().Writer.(*event); ok {
 		return e
 	}
 	return &event{}
@@ -40,26 +55,39 @@ func eventOf(c echo.Context) *event {
 
 func (e *event) problem(p *problem.Error) { e.failed = p }
 
+// Unwrap is for http.ResponseController.
+func (e *event) Unwrap() http.ResponseWriter { return e.ResponseWriter }
+
+// WriteHeader writes the audit first, and then begins to count the client's time.
+func (e *event) WriteHeader(status int) {
+	e.s.audit(e.c, e)
+	if e.hurried {
+		// A recorder of a test has no deadlines.
+		_ = http.NewResponseController(e.ResponseWriter).SetWriteDeadline(time.Now().Add(readLimit))
+	}
+	e.ResponseWriter.WriteHeader(status)
+}
+
 // event gives the request its id, and writes its line and its metrics at the end.
 func (s *server) event(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		start, req := time.Now(), c.Request()
-		e := &event{id: requestID(req.Header)}
-		c.Set(eventKey, e)
-		c.Response().Header().Set(headerRequestID, e.id)
-		c.Response().Before(func() { s.audit(c, e) })
+		start, req, res := time.Now(), c.Request(), c.Response()
+		e := &event{ResponseWriter: res.Writer, s: s, c: c, id: requestID(req.Header)}
+		client, untrusted := s.clientOf(req)
+		e.client, e.untrusted, e.said[0] = client.String(), untrusted, e.id
+		res.Writer = e
+		res.Header()[headerRequestID] = e.said[:]
 		if err := next(c); err != nil {
 			s.writeError(err, c)
 		}
-		client, untrusted := s.clientOf(req)
-		if untrusted {
+		if e.untrusted {
 			s.metrics.proxies.Inc()
 		}
-		took, status := time.Since(start), c.Response().Status
+		took, status := time.Since(start), res.Status
 		route := s.metrics.observe(req.Method, c.Path(), status, took)
 		attrs := []slog.Attr{
 			slog.String("request_id", e.id), slog.String("method", methodLabel(req.Method)), slog.String("route", route),
-			slog.Int("status", status), slog.Float64("seconds", took.Seconds()), slog.String("client", client.String()),
+			slog.Int("status", status), slog.Float64("seconds", took.Seconds()), slog.String("client", e.client),
 		}
 		level := slog.LevelInfo
 		if isProbe(route) && e.failed == nil {
@@ -126,15 +154,19 @@ func (s *server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// everyHeader is shared by all answers: a value is replaced, and never changed.
+var everyHeader = http.Header{
+	echo.HeaderCacheControl:          {"no-store"},
+	echo.HeaderXContentTypeOptions:   {"nosniff"},
+	echo.HeaderReferrerPolicy:        {"no-referrer"},
+	echo.HeaderContentSecurityPolicy: {"default-src 'none'; frame-ancestors 'none'"},
+}
+
 // headers are on every answer; pages of the development server set their own
 // content security policy over this one.
 func (s *server) headers(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		h := c.Response().Header()
-		h.Set(echo.HeaderCacheControl, "no-store")
-		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
-		h.Set(echo.HeaderReferrerPolicy, "no-referrer")
-		h.Set(echo.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
+		maps.Copy(c.Response().Header(), everyHeader)
 		return next(c)
 	}
 }

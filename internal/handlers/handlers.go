@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,8 +98,18 @@ func New(o Options) (http.Handler, error) {
 	}
 	// From the outside in: the event sees everything, the panic guard everything
 	// but the event; refusals of CORS come before any handler reads anything.
-	e.Use(s.event, s.guard, s.headers, s.cors, address, s.deadline, hurry)
+	e.Use(chain(s.event, s.guard, s.headers, s.cors, address, s.deadline, hurry))
 	return e, nil
+}
+
+// chain puts middleware together once, in front of whatever the router finds; echo itself
+// does it for each request anew.
+func chain(outside ...echo.MiddlewareFunc) echo.MiddlewareFunc {
+	whole := func(c echo.Context) error { return c.Handler()(c) }
+	for _, m := range slices.Backward(outside) {
+		whole = m(whole)
+	}
+	return func(echo.HandlerFunc) echo.HandlerFunc { return whole }
 }
 
 // The longest request target, in bytes, and the most query parameters. Ours are

@@ -31,8 +31,18 @@ type metrics struct {
 	// timeouts: bodies that did not arrive, answers that were not read. Headers that
 	// do not arrive are net/http's.
 	timeouts *prometheus.CounterVec
-	// known holds the methods of each route template.
-	known map[string]map[string]bool
+	// known holds the series of each route template and method; those of otherMethod stand
+	// for what the route does not have.
+	known map[endpoint]*series
+}
+
+// endpoint is a method of a route template.
+type endpoint struct{ method, route string }
+
+// series are those of an endpoint by class of status; nil where it has none so far.
+type series struct {
+	requests [6]prometheus.Counter
+	duration [6]prometheus.Observer
 }
 
 // newMetrics creates every series at once: nothing a client sends can add one.
@@ -67,7 +77,7 @@ func newMetrics(reg prometheus.Registerer, routes []*echo.Route) (*metrics, erro
 			Name: "till_http_timeouts_total",
 			Help: "Requests that did not arrive or were not read in time, by the phase that took too long.",
 		}, []string{"phase"}),
-		known: map[string]map[string]bool{unmatched: {}},
+		known: map[endpoint]*series{},
 	}
 	for _, reason := range csrfReasons() {
 		m.csrf.WithLabelValues(string(reason))
@@ -77,17 +87,10 @@ func newMetrics(reg prometheus.Registerer, routes []*echo.Route) (*metrics, erro
 	}
 	m.timeouts.WithLabelValues("body")
 	m.timeouts.WithLabelValues("write")
+	m.touch(endpoint{otherMethod, unmatched})
 	for _, r := range routes {
-		if m.known[r.Path] == nil {
-			m.known[r.Path] = map[string]bool{}
-		}
-		m.known[r.Path][r.Method] = true
-	}
-	for route, methods := range m.known {
-		m.touch(route, otherMethod, "2xx", "4xx", "5xx")
-		for method := range methods {
-			m.touch(route, method, "2xx", "4xx", "5xx")
-		}
+		m.touch(endpoint{otherMethod, r.Path})
+		m.touch(endpoint{r.Method, r.Path})
 	}
 	for _, c := range []prometheus.Collector{m.requests, m.duration, m.panics, m.csrf, m.cors, m.proxies, m.timeouts} {
 		if err := reg.Register(c); err != nil {
@@ -97,13 +100,23 @@ func newMetrics(reg prometheus.Registerer, routes []*echo.Route) (*metrics, erro
 	return m, nil
 }
 
-func (m *metrics) touch(route, method string, classes ...string) {
-	for _, class := range classes {
-		m.requests.WithLabelValues(route, method, class)
-		if timed := timedAs(method); timed != "" {
-			m.duration.WithLabelValues(route, timed, class)
-		}
+func (m *metrics) touch(at endpoint) {
+	var s series
+	for _, class := range []int{2, 4, 5} {
+		s.requests[class], s.duration[class] = m.of(at, class)
 	}
+	m.known[at] = &s
+}
+
+// of returns the series of an endpoint for a class of status; no duration where that is
+// not timed.
+func (m *metrics) of(at endpoint, class int) (prometheus.Counter, prometheus.Observer) {
+	label := strconv.Itoa(class) + "xx"
+	requests := m.requests.WithLabelValues(at.route, at.method, label)
+	if timed := timedAs(at.method); timed != "" {
+		return requests, m.duration.WithLabelValues(at.route, timed, label)
+	}
+	return requests, nil
 }
 
 // timedAs is the method under which a request is timed: a histogram is a dozen series,
@@ -121,19 +134,23 @@ func timedAs(method string) string {
 
 // observe counts one request and returns the route it was counted under.
 func (m *metrics) observe(method, path string, status int, took time.Duration) string {
-	methods, ok := m.known[path]
-	if !ok || path == "" {
-		path, methods = unmatched, nil
+	at := endpoint{method, path}
+	if m.known[endpoint{otherMethod, path}] == nil {
+		at.route = unmatched
 	}
-	if !methods[method] {
-		method = otherMethod
+	if m.known[at] == nil {
+		at.method = otherMethod
 	}
-	class := strconv.Itoa(min(max(status/100, 1), 5)) + "xx"
-	m.requests.WithLabelValues(path, method, class).Inc()
-	if timed := timedAs(method); timed != "" {
-		m.duration.WithLabelValues(path, timed, class).Observe(took.Seconds())
+	class := min(max(status/100, 1), 5)
+	requests, duration := m.known[at].requests[class], m.known[at].duration[class]
+	if requests == nil {
+		requests, duration = m.of(at, class)
 	}
-	return path
+	requests.Inc()
+	if duration != nil {
+		duration.Observe(took.Seconds())
+	}
+	return at.route
 }
 
 // methodLabel keeps methods that somebody made up out of the log.

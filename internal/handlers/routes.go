@@ -105,12 +105,12 @@ func write[Req, Res any](s *server, op creation[Req, Res]) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		eventOf(c).wrote(res)
-		sayReplayed(c.Response().Header(), res)
+		eventOf(c).wrote(&res)
+		sayReplayed(c.Response().Header(), &res)
 		if form {
 			return follow(c, op.page(res))
 		}
-		return answer(c, status, res)
+		return answer(c, status, &res)
 	}
 }
 
@@ -189,7 +189,8 @@ func (s *server) caller(c echo.Context) (billing.Caller, error) {
 	if err != nil {
 		return billing.Caller{}, err
 	}
-	eventOf(c).principal = &principal
+	e := eventOf(c)
+	e.principal, e.known = principal, true
 	if err := s.checkProof(c.Request(), principal); err != nil {
 		return billing.Caller{}, err
 	}

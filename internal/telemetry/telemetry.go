@@ -42,7 +42,10 @@ func MetricsHandler(reg *prometheus.Registry) http.Handler {
 	})
 }
 
-// NewLogger returns a logger that writes one JSON object per line.
-func NewLogger(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelInfo}))
+// NewLogger returns a logger that writes one JSON object per line, and waits until it is
+// written.
+func NewLogger(w io.Writer) *slog.Logger { return slog.New(newHandler(w)) }
+
+func newHandler(w io.Writer) slog.Handler {
+	return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelInfo})
 }
