@@ -80,6 +80,7 @@ var places = map[string]place{
 	"internal/attack":              {layer: testSupport},
 	"internal/contract":            {layer: testSupport},
 	"internal/sandbox/sandboxtest": {layer: testSupport},
+	"internal/ratelimit/redistest": {layer: testSupport},
 	"internal/secret/secrettest":   {layer: testSupport},
 	"internal/store/pgtest":        {layer: testSupport},
 	"internal/store/storetest":     {layer: testSupport},
