@@ -22,6 +22,7 @@ import (
 	"till/internal/customers"
 	"till/internal/handlers"
 	"till/internal/idempotency"
+	"till/internal/ratelimit"
 	"till/internal/redirect"
 	"till/internal/store"
 	"till/internal/stripeclient"
@@ -57,6 +58,7 @@ type service struct {
 	keys      *idempotency.Service
 	gate      *billing.Gate
 	audit     *audit.Log
+	redis     *ratelimit.Redis // nil without limits.redis_url
 	draining  atomic.Bool
 	// wasReady is set once and never reset.
 	wasReady atomic.Bool
@@ -152,8 +154,12 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	if err != nil {
 		return err
 	}
+	limits, err := s.limits(reg)
+	if err != nil {
+		return err
+	}
 	surface, err := handlers.New(handlers.Options{
-		Service: useCases, Auth: s.verifier, Audit: s.audit, Ready: s.ready, Origins: cfg.Auth.Origins,
+		Service: useCases, Auth: s.verifier, Limits: limits, Audit: s.audit, Ready: s.ready, Origins: cfg.Auth.Origins,
 		Apps: redirects, TrustedProxies: cfg.TrustedProxies,
 		LoopbackOrigins: cfg.Dev, OpenAPI: till.OpenAPI, Metrics: reg, Logger: s.logger, Dev: s.dev.routes(),
 	})
@@ -165,6 +171,20 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 		Limit: cfg.Limits.Connections, TrustedProxies: cfg.TrustedProxies, Metrics: reg,
 	})
 	return err
+}
+
+// limits are those of callers, counted together with the other replicas if there is Redis.
+func (s *service) limits(reg prometheus.Registerer) (_ *ratelimit.Limits, err error) {
+	in := s.cfg.Limits
+	if !in.RedisURL.IsZero() {
+		if s.redis, err = ratelimit.OpenRedis(in.RedisURL); err != nil {
+			return nil, fmt.Errorf("limits.redis_url %w", err)
+		}
+	}
+	return ratelimit.New(ratelimit.Options{
+		OwnerWritesPerMinute: in.OwnerWritesPerMinute, AddressPerMinute: in.AddressPerMinute, Replicas: in.Replicas,
+		Redis: s.redis, Salt: stripeclient.Fingerprint(s.cfg.Stripe.Key, s.cfg.Stripe.Connected), Metrics: reg,
+	})
 }
 
 // sessionHosts are the hosts that session URLs may have besides Stripe's.
@@ -222,6 +242,9 @@ func (s *service) close() error {
 	}
 	if s.stripe != nil {
 		s.stripe.Close()
+	}
+	if s.redis != nil {
+		errs = append(errs, s.redis.Close())
 	}
 	return errors.Join(append(errs, s.dev.close())...)
 }

@@ -59,7 +59,7 @@ func (s *server) audit(c echo.Context, e *event) {
 	record := audit.Event{
 		Actor: s.o.Service.Actor(e.principal), Action: action,
 		Object: cmp.Or(e.object, c.Param("id")), Customer: e.customer, Outcome: audit.OK,
-		RequestID: e.id, Client: e.client,
+		RequestID: e.id, Client: e.shown,
 	}
 	if e.failed != nil {
 		record.Outcome = e.failed.Code

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"time"
 
@@ -32,7 +33,8 @@ type event struct {
 	said [1]string
 	// client is the network that the request counts for; untrusted says that it has
 	// claimed to be a proxy and is none of ours.
-	client    string
+	client    netip.Prefix
+	shown     string // client
 	untrusted bool
 	failed    *problem.Error
 	// page says that a person looks at the answer, not a program.
@@ -73,8 +75,8 @@ func (s *server) event(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start, req, res := time.Now(), c.Request(), c.Response()
 		e := &event{ResponseWriter: res.Writer, s: s, c: c, id: requestID(req.Header)}
-		client, untrusted := s.clientOf(req)
-		e.client, e.untrusted, e.said[0] = client.String(), untrusted, e.id
+		e.client, e.untrusted = s.clientOf(req)
+		e.shown, e.said[0] = e.client.String(), e.id
 		res.Writer = e
 		res.Header()[headerRequestID] = e.said[:]
 		if err := next(c); err != nil {
@@ -87,7 +89,7 @@ func (s *server) event(next echo.HandlerFunc) echo.HandlerFunc {
 		route := s.metrics.observe(req.Method, c.Path(), status, took)
 		attrs := []slog.Attr{
 			slog.String("request_id", e.id), slog.String("method", methodLabel(req.Method)), slog.String("route", route),
-			slog.Int("status", status), slog.Float64("seconds", took.Seconds()), slog.String("client", e.client),
+			slog.Int("status", status), slog.Float64("seconds", took.Seconds()), slog.String("client", e.shown),
 		}
 		level := slog.LevelInfo
 		if isProbe(route) && e.failed == nil {
@@ -96,6 +98,13 @@ func (s *server) event(next echo.HandlerFunc) echo.HandlerFunc {
 		if e.failed != nil {
 			attrs = append(attrs, slog.String("code", string(e.failed.Code)))
 			attrs = append(attrs, cause(e.failed)...)
+			if e.failed.Code == problem.RateLimited {
+				left, ok := s.refusals.line(start)
+				if !ok {
+					return nil
+				}
+				attrs = append(attrs, slog.Int("unlogged", left))
+			}
 			// What became of a caller who has hung up is nobody's fault.
 			if status >= 500 && req.Context().Err() == nil && !isProbe(route) {
 				level = slog.LevelError

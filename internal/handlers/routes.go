@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"till/internal/billing"
+	"till/internal/ratelimit"
 )
 
 // routes is the whole of the public surface; openapi.yaml says the same, and a
@@ -80,13 +81,13 @@ type creation[Req, Res any] struct {
 }
 
 // write serves an operation that has a body. Refusals come in the order of the
-// contract: credential, forgery, role, media type, size, syntax, meaning.
+// contract: credential, forgery, role, rate, media type, size, syntax, meaning.
 func write[Req, Res any](s *server, op creation[Req, Res]) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		// Who sends a form looks at what comes back, also when it is a refusal.
 		form := op.page != nil && isForm(c.Request().Header)
 		eventOf(c).page = form
-		caller, err := s.caller(c)
+		caller, err := s.writer(c)
 		if err != nil {
 			return err
 		}
@@ -194,5 +195,11 @@ func (s *server) caller(c echo.Context) (billing.Caller, error) {
 	if err := s.checkProof(c.Request(), principal); err != nil {
 		return billing.Caller{}, err
 	}
-	return s.o.Service.Caller(principal)
+	caller, err := s.o.Service.Caller(principal)
+	if err != nil {
+		return billing.Caller{}, err
+	}
+	// Everything from here on is done for the owner, and shared out by that.
+	c.SetRequest(c.Request().WithContext(ratelimit.For(c.Request().Context(), caller.Owner())))
+	return caller, nil
 }
