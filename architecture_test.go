@@ -79,6 +79,7 @@ var places = map[string]place{
 
 	"internal/attack":              {layer: testSupport},
 	"internal/contract":            {layer: testSupport},
+	"internal/openloop":            {layer: testSupport},
 	"internal/sandbox/sandboxtest": {layer: testSupport},
 	"internal/secret/secrettest":   {layer: testSupport},
 	"internal/store/pgtest":        {layer: testSupport},
