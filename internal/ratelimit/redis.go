@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"strconv"
@@ -34,7 +33,12 @@ var errDown = errors.New("redis does not answer")
 // waits for it in between. It is safe for concurrent use.
 type Redis struct {
 	client *redis.Client
-	gone   atomic.Bool
+	// patience is how long one question may take.
+	patience time.Duration
+	gone     atomic.Bool
+	losses   atomic.Uint64
+	// news wakes Run with the reason of a loss.
+	news chan error
 }
 
 // OpenRedis returns the server at a URL: redis://user:password@host:port/database, or
@@ -48,7 +52,7 @@ func OpenRedis(at secret.Secret) (*Redis, error) {
 	// The library would write lines of its own to standard error; what matters of them
 	// comes back as errors.
 	logging.Disable()
-	return &Redis{client: redis.NewClient(options)}, nil
+	return &Redis{client: redis.NewClient(options), patience: patience, news: make(chan error, 1)}, nil
 }
 
 // Close closes the connections.
@@ -124,14 +128,27 @@ func (r *Redis) ask(ctx context.Context, script *redis.Script, keys []string, ar
 }
 
 func (r *Redis) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (any, error) {
-	asking, cancel := context.WithTimeout(ctx, patience)
+	asking, cancel := context.WithTimeout(ctx, r.patience)
 	defer cancel()
 	answer, err := script.Run(asking, r.client, keys, args...).Result()
-	if err != nil {
-		if ctx.Err() == nil { // a caller who has hung up says nothing of Redis
-			r.gone.Store(true)
-		}
-		return nil, fmt.Errorf("asking redis: %w", err)
+	switch {
+	case err == nil:
+		return answer, nil
+	case ctx.Err() != nil: // who has hung up says nothing of Redis
+		return nil, err
+	default:
+		return nil, r.lost(err)
 	}
-	return answer, nil
+}
+
+// lost notes that Redis is gone, and why. It returns the error.
+func (r *Redis) lost(err error) error {
+	if r.gone.CompareAndSwap(false, true) {
+		r.losses.Add(1)
+		select {
+		case r.news <- err:
+		default: // Run has not come round to the last one yet
+		}
+	}
+	return err
 }
