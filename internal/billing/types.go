@@ -3,6 +3,8 @@ package billing
 import (
 	"encoding/json"
 	"errors"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // ID is a reference to a Stripe object. Stripe sends it as a string, as null,
@@ -29,6 +31,21 @@ func (id *ID) UnmarshalJSON(data []byte) error {
 	}
 	*id = ID(object.ID)
 	return nil
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom, which is UnmarshalJSON without a
+// copy and a second look.
+func (id *ID) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if d.PeekKind() == jsontext.KindString {
+		text, err := d.ReadToken()
+		*id = ID(text.String())
+		return err
+	}
+	value, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	return id.UnmarshalJSON(value)
 }
 
 // MarshalJSON implements json.Marshaler: an absent reference is null.
