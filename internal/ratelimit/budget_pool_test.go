@@ -106,15 +106,15 @@ func (p *pool) draw(self string, now int64, q question, all *poolBucket, present
 	micro := func(s float64) time.Duration { return time.Duration(math.Ceil(s*1e6)) * time.Microsecond }
 	switch {
 	case r <= 0 || ra <= 0:
-		a.wait = ahead
+		a.wait = early
 	case a.granted < q.tokens:
 		a.wait = micro(max(0, (1-each.tokens)/r, (1-all.tokens)/ra))
-		if a.wait <= ahead {
+		if a.wait <= early {
 			a.promised = true
 			each.tokens--
 			all.tokens--
 		} else {
-			a.wait -= ahead
+			a.wait -= early
 		}
 		fallthrough
 	default:

@@ -4,10 +4,10 @@ import "time"
 
 // window is a second, and what may pass between the moment that a token is there and the
 // sending of its call: what is bounded in each window of tokens is bounded in each second
-// of calls. From the pool, the answer takes its time, and tokens are promised ahead.
+// of calls. From the pool, the answer takes its time, and tokens are promised early.
 const (
 	window     = time.Second + patience
-	poolWindow = window + ahead
+	poolWindow = window + early
 )
 
 // quota is how much may be sent in any second, by all replicas together, and how they
@@ -31,7 +31,7 @@ func (q quota) own() (rate, burst float64) {
 	if share == 0 {
 		return float64(q.most) / float64(q.replicas) / window.Seconds(), 1
 	}
-	burst = burstOf(q.share())
+	burst = burstFor(q.share())
 	return (share + 1 - burst) / window.Seconds(), burst
 }
 
@@ -43,7 +43,7 @@ func (q quota) pool() (base, step, burst float64) {
 		return 0, float64(q.most) / float64(q.replicas) / poolWindow.Seconds(), 1
 	}
 	// The same however many they are, and never more than one of them brings.
-	burst = min(burstOf(q.most), share)
+	burst = min(burstFor(q.most), share)
 	rest := float64(q.most) - float64(q.replicas)*share
 	return (rest + 1 - burst) / poolWindow.Seconds(), share / poolWindow.Seconds(), burst
 }
@@ -61,9 +61,9 @@ func (q quota) idle() time.Duration {
 	return seconds(burst / rate)
 }
 
-// burstOf is how many may be sent at once: calls that happen to come together need not
+// burstFor is how many may be sent at once: calls that happen to come together need not
 // wait for each other, and little of the rate is lost by it.
-func burstOf(most int) float64 { return float64(max(1, most/8)) }
+func burstFor(most int) float64 { return float64(max(1, most/8)) }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 

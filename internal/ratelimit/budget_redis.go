@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// errNonsense is an answer that the script does not give.
-var errNonsense = errors.New("redis answers what makes no sense")
+// errPool is an answer that the script does not give.
+var errPool = errors.New("redis answers what makes no sense")
 
 //go:embed budget.lua
 var budgetText string
@@ -53,7 +53,7 @@ func (l *redisLedger) ask(q question, answered func(answer, error)) {
 // arguments are what budget.lua takes, in its order.
 func (l *redisLedger) arguments(q question) []any {
 	args := make([]any, 0, 16)
-	args = append(args, l.self, q.before, lease.Microseconds(), ahead.Microseconds(), memory.Microseconds(),
+	args = append(args, l.self, q.before, lease.Microseconds(), early.Microseconds(), memory.Microseconds(),
 		q.endpoint, q.tokens, digit(q.cut), digit(q.cutAll), q.each.replicas)
 	for _, quota := range []quota{q.each, q.all} {
 		if q.before == 0 {
@@ -81,7 +81,7 @@ func readAnswer(raw []int64, q question) (answer, error) {
 	const fields = 7
 	if len(raw) != fields || raw[0] <= 0 || raw[2] < 0 || raw[2] > int64(q.tokens) ||
 		raw[4] < 0 || raw[5] < 0 || raw[6] < 0 {
-		return answer{}, errNonsense
+		return answer{}, errPool
 	}
 	micro := func(n int64) time.Duration { return time.Duration(min(n, time.Hour.Microseconds())) * time.Microsecond }
 	return answer{

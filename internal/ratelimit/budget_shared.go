@@ -16,18 +16,18 @@ const (
 	// beat is how often it is given again by a replica that draws nothing: those that need
 	// little leave it to the others.
 	beat = 60 * time.Millisecond
-	// ahead is how long before its time a token may be promised, so that it is known at once
+	// early is how long before its time a token may be promised, so that it is known at once
 	// whose it is.
-	ahead = 30 * time.Millisecond
+	early = 30 * time.Millisecond
 	// slack is what the clock of Redis may be put back by without anything happening.
 	slack = 20 * time.Millisecond
 	// held is how long the pool may have a share after it was given.
-	held = patience + lease + ahead + slack
+	held = patience + lease + early + slack
 
-	// retry is how often a Redis that failed is tried, until this replica is on its own; and
-	// probe, how often after that, until it has answered probes times in a row.
+	// retry is how often a Redis that failed is tried, until this replica is on its own; 
+	// probeEvery how often after that, until it has answered probes times in a row.
 	retry  = 50 * time.Millisecond
-	probe  = 500 * time.Millisecond
+	probeEvery  = 500 * time.Millisecond
 	probes = 3
 	// misses is how many questions may come too late for Redis, and stale how long ago the
 	// last one may be that did not, before it counts as too slow.
@@ -206,7 +206,7 @@ func (b *Budget) tick(now time.Duration) {
 		} else {
 			b.emptied(now)
 			b.enterPhase(alone)
-			s.at = now + probe
+			s.at = now + probeEvery
 		}
 		s.new = false
 	}
@@ -215,7 +215,7 @@ func (b *Budget) tick(now time.Duration) {
 	}
 	switch s.phase {
 	case alone:
-		b.hello(now, seconds(probe.Seconds()*(0.75+b.random()/2)))
+		b.hello(now, seconds(probeEvery.Seconds()*(0.75+b.random()/2)))
 	case doubtful:
 		b.hello(now, retry)
 	case joining:

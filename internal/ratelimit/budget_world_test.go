@@ -181,7 +181,7 @@ func (r *replica) ask(q question, answered func(answer, error)) {
 			switch {
 			case lost:
 			case nonsense:
-				end(answer{}, errNonsense)
+				end(answer{}, errPool)
 			default:
 				end(a, nil)
 			}
