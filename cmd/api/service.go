@@ -22,6 +22,7 @@ import (
 	"till/internal/customers"
 	"till/internal/handlers"
 	"till/internal/idempotency"
+	"till/internal/ratelimit"
 	"till/internal/redirect"
 	"till/internal/store"
 	"till/internal/stripeclient"
@@ -53,6 +54,8 @@ type service struct {
 	keys      *idempotency.Service
 	gate      *billing.Gate
 	audit     *audit.Log
+	redis     *ratelimit.Redis // nil without limits.redis_url
+	budget    *ratelimit.Budget
 	draining  atomic.Bool
 	// wasReady is set once and never reset.
 	wasReady atomic.Bool
@@ -102,9 +105,15 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	if s.store, err = store.Open(ctx, cfg.Database.URL.Reveal(), nil); err != nil {
 		return err
 	}
+	if s.redis, err = openRedis(cfg.Limits); err != nil {
+		return err
+	}
+	if s.budget, err = newBudget(cfg, s.redis, reg, s.logger); err != nil {
+		return err
+	}
 	if s.stripe, err = stripeclient.New(stripeclient.Options{
 		Key: cfg.Stripe.Key, BaseURL: cfg.Stripe.APIBase, Version: cfg.Stripe.Version, Versions: cfg.Stripe.Versions, Connected: cfg.Stripe.Connected,
-		URLHosts: s.sessionHosts(), RatePerEndpoint: ratePerReplica(cfg.Limits), Metrics: reg,
+		URLHosts: s.sessionHosts(), Budget: s.budget, Metrics: reg,
 	}); err != nil {
 		return err
 	}
@@ -172,11 +181,6 @@ func (s *service) sessionHosts() []string {
 	return []string{u.Host}
 }
 
-// ratePerReplica is this process's share of what Stripe allows per endpoint.
-func ratePerReplica(l config.Limits) float64 {
-	return float64(l.StripeRPSPerEndpoint) / float64(max(1, l.Replicas))
-}
-
 // ready reports whether requests can be served. What was ready once stays so
 // until it stops: a dependency that is down for all replicas must not leave the
 // load balancer without a target.
@@ -215,6 +219,10 @@ func (s *service) close() error {
 	}
 	if s.stripe != nil {
 		s.stripe.Close()
+	}
+	s.budget.Close()
+	if s.redis != nil {
+		errs = append(errs, s.redis.Close())
 	}
 	return errors.Join(append(errs, s.dev.close())...)
 }

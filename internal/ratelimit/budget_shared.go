@@ -24,11 +24,11 @@ const (
 	// held is how long the pool may have a share after it was given.
 	held = patience + lease + early + slack
 
-	// retry is how often a Redis that failed is tried, until this replica is on its own; 
+	// retry is how often a Redis that failed is tried, until this replica is on its own;
 	// probeEvery how often after that, until it has answered probes times in a row.
-	retry  = 50 * time.Millisecond
-	probeEvery  = 500 * time.Millisecond
-	probes = 3
+	retry      = 50 * time.Millisecond
+	probeEvery = 500 * time.Millisecond
+	probes     = 3
 	// misses is how many questions may come too late for Redis, and stale how long ago the
 	// last one may be that did not, before it counts as too slow.
 	misses = 3
