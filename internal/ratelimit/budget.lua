@@ -54,7 +54,7 @@ end
 
 -- A bucket that is not known is empty.
 local fa, ha = tonumber(state[4] or 1), tonumber(state[5] or 0)
-local rest = sane(tonumber(state[3] or 0), -1000, all.burst)
+local rest = sane(tonumber(state[3] or 0), -1000, 1e6)
 -- At the rate of the beginning: since then it has only grown.
 rest = math.min(all.burst, rest + passed * rate(all, constant) * part(fa, ha, at))
 if cutall and now - ha >= 1000000 then
@@ -68,7 +68,7 @@ local made = sane(tonumber(state[2] or 0), 0, 1e15) + passed * rate(each, consta
 local granted, promised, wait, token, drawing = 0, 0, 0, 0, 0
 if want > 0 then
   local f, h = tonumber(state[9] or 1), tonumber(state[10] or 0)
-  local held = sane(tonumber(state[6] or 0), -1000, each.burst)
+  local held = sane(tonumber(state[6] or 0), -1000, 1e6)
   local new = math.max(0, made - tonumber(state[8] or made))
   held = math.min(each.burst, held + new * part(f, h, tonumber(state[7] or now)))
   if cut and now - h >= 1000000 then
