@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"till/internal/auth/devissuer"
-	"till/internal/config"
 	"till/internal/sandbox"
 	"till/internal/secret/secrettest"
 )
@@ -430,23 +429,6 @@ func TestTheConfigurationReachesTheService(t *testing.T) {
 	}
 	if strings.Contains(p.stderr.String(), `"level":"ERROR"`) {
 		t.Errorf("an orderly end is logged as an error:\n%s", p.stderr)
-	}
-}
-
-func TestReplicasShareTheRate(t *testing.T) {
-	t.Parallel()
-	for _, row := range []struct {
-		limits config.Limits
-		want   float64
-	}{
-		{config.Limits{StripeRPSPerEndpoint: 25, Replicas: 1}, 25},
-		{config.Limits{StripeRPSPerEndpoint: 25, Replicas: 4}, 6.25},
-		{config.Limits{StripeRPSPerEndpoint: 0, Replicas: 4}, 0},
-		{config.Limits{StripeRPSPerEndpoint: 25}, 25},
-	} {
-		if got := ratePerReplica(row.limits); got != row.want {
-			t.Errorf("%+v: got %v, want %v", row.limits, got, row.want)
-		}
 	}
 }
 

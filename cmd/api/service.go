@@ -59,6 +59,7 @@ type service struct {
 	gate      *billing.Gate
 	audit     *audit.Log
 	redis     *ratelimit.Redis // nil without limits.redis_url
+	budget    *ratelimit.Budget
 	draining  atomic.Bool
 	// wasReady is set once and never reset.
 	wasReady atomic.Bool
@@ -111,9 +112,15 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	if s.store, err = store.Open(ctx, cfg.Database.URL.Reveal(), nil); err != nil {
 		return err
 	}
+	if s.redis, err = openRedis(cfg.Limits); err != nil {
+		return err
+	}
+	if s.budget, err = newBudget(cfg, s.redis, reg, s.logger); err != nil {
+		return err
+	}
 	if s.stripe, err = stripeclient.New(stripeclient.Options{
 		Key: cfg.Stripe.Key, BaseURL: cfg.Stripe.APIBase, Version: cfg.Stripe.Version, Versions: cfg.Stripe.Versions, Connected: cfg.Stripe.Connected,
-		URLHosts: s.sessionHosts(), RatePerEndpoint: ratePerReplica(cfg.Limits), Transport: s.o.stripe, Metrics: reg,
+		URLHosts: s.sessionHosts(), Budget: s.budget, Transport: s.o.stripe, Metrics: reg,
 	}); err != nil {
 		return err
 	}
@@ -174,13 +181,8 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 }
 
 // limits are those of callers, counted together with the other replicas if there is Redis.
-func (s *service) limits(reg prometheus.Registerer) (_ *ratelimit.Limits, err error) {
+func (s *service) limits(reg prometheus.Registerer) (*ratelimit.Limits, error) {
 	in := s.cfg.Limits
-	if !in.RedisURL.IsZero() {
-		if s.redis, err = ratelimit.OpenRedis(in.RedisURL); err != nil {
-			return nil, fmt.Errorf("limits.redis_url %w", err)
-		}
-	}
 	return ratelimit.New(ratelimit.Options{
 		OwnerWritesPerMinute: in.OwnerWritesPerMinute, AddressPerMinute: in.AddressPerMinute, Replicas: in.Replicas,
 		Redis: s.redis, Salt: stripeclient.Fingerprint(s.cfg.Stripe.Key, s.cfg.Stripe.Connected), Metrics: reg,
@@ -197,11 +199,6 @@ func (s *service) sessionHosts() []string {
 		return nil
 	}
 	return []string{u.Host}
-}
-
-// ratePerReplica is this process's share of what Stripe allows per endpoint.
-func ratePerReplica(l config.Limits) float64 {
-	return float64(l.StripeRPSPerEndpoint) / float64(max(1, l.Replicas))
 }
 
 // ready reports whether requests can be served. What was ready once stays so
@@ -243,6 +240,7 @@ func (s *service) close() error {
 	if s.stripe != nil {
 		s.stripe.Close()
 	}
+	s.budget.Close()
 	if s.redis != nil {
 		errs = append(errs, s.redis.Close())
 	}

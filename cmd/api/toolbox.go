@@ -10,6 +10,7 @@ import (
 	"till/internal/billing"
 	"till/internal/config"
 	"till/internal/customers"
+	"till/internal/ratelimit"
 	"till/internal/store"
 	"till/internal/stripeclient"
 	"till/internal/telemetry"
@@ -21,6 +22,8 @@ type toolbox struct {
 	cfg    *config.Config
 	store  *store.Store
 	stripe *stripeclient.Client
+	redis  *ratelimit.Redis // nil without limits.redis_url
+	budget *ratelimit.Budget
 }
 
 // configFlag gives cmd the flag that names the configuration.
@@ -44,18 +47,31 @@ func openToolbox(ctx context.Context, p process, source config.Source) (_ *toolb
 	if t.store, err = store.Open(ctx, cfg.Database.URL.Reveal(), nil); err != nil {
 		return nil, err
 	}
+	registry := telemetry.NewRegistry(version)
+	if t.redis, err = openRedis(cfg.Limits); err == nil {
+		t.budget, err = newBudget(cfg, t.redis, registry, nil)
+	}
+	if err != nil {
+		return nil, errors.Join(err, t.close())
+	}
 	t.stripe, err = stripeclient.New(stripeclient.Options{
 		Key: cfg.Stripe.Key, BaseURL: cfg.Stripe.APIBase, Version: cfg.Stripe.Version, Versions: cfg.Stripe.Versions, Connected: cfg.Stripe.Connected,
-		RatePerEndpoint: ratePerReplica(cfg.Limits), Metrics: telemetry.NewRegistry(version),
+		Budget: t.budget, Metrics: registry,
 	})
 	if err != nil {
-		return nil, errors.Join(err, t.store.Close())
+		return nil, errors.Join(err, t.close())
 	}
 	return t, nil
 }
 
 func (t *toolbox) close() error {
-	t.stripe.Close()
+	if t.stripe != nil {
+		t.stripe.Close()
+	}
+	t.budget.Close()
+	if t.redis != nil {
+		return errors.Join(t.redis.Close(), t.store.Close())
+	}
 	return t.store.Close()
 }
 

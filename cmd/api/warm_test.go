@@ -32,9 +32,9 @@ import (
 	"till/internal/telemetry"
 )
 
-// memory is Stripe without a network: the sandbox answers, but for the sessions after
+// inMemory is Stripe without a network: the sandbox answers, but for the sessions after
 // the first, which are that one.
-type memory struct {
+type inMemory struct {
 	sandbox http.Handler
 	calls   atomic.Int64
 
@@ -47,7 +47,7 @@ type memory struct {
 const sessions = "/v1/checkout/sessions"
 
 // RoundTrip implements http.RoundTripper.
-func (m *memory) RoundTrip(r *http.Request) (*http.Response, error) {
+func (m *inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
 	m.calls.Add(1)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,7 +119,7 @@ redirects: {allow: ["https://app.example.com"], default: "https://app.example.co
 // warm is a whole service that has served its caller before.
 type warm struct {
 	*service
-	stripe *memory
+	stripe *inMemory
 	header http.Header
 }
 
@@ -146,7 +146,7 @@ func newWarm(tb testing.TB, log io.Writer, authentication, audit string) *warm {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	w := &warm{stripe: &memory{sandbox: fake.Handler()}, header: http.Header{
+	w := &warm{stripe: &inMemory{sandbox: fake.Handler()}, header: http.Header{
 		"Authorization": {"Bearer " + token}, "Content-Type": {"application/json"}, "Accept": {"*/*"}, "User-Agent": {"warm"},
 	}}
 	lines := telemetry.NewLines(log)

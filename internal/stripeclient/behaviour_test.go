@@ -132,8 +132,8 @@ var behaviours = []struct {
 		code: "upstream_error", tries: 3, outcome: "refused", facets: facets{refused: true},
 	},
 	{
-		name: "advice to retry a rate limit", answer: refuses(429, "invalid_request_error", "rate_limit", "", "Stripe-Should-Retry: true"),
-		code: "overloaded", retryAfter: 2 * time.Second, tries: 3, outcome: "rate_limited",
+		name: "advice to retry a rate limit, not taken", answer: refuses(429, "invalid_request_error", "rate_limit", "", "Stripe-Should-Retry: true"),
+		code: "overloaded", retryAfter: 2 * time.Second, tries: 1, outcome: "rate_limited",
 	},
 	{
 		name: "advice not to retry a 503", answer: refuses(503, "api_error", "", "", "Stripe-Should-Retry: false"),

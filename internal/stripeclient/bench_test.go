@@ -56,7 +56,7 @@ func lifelikeParams() catalog.Params {
 // BenchmarkCreateCheckoutSession is what Till adds to a click on "Buy" between its use
 // cases and the network. Compare with BenchmarkBareCallRaw.
 func BenchmarkCreateCheckoutSession(b *testing.B) {
-	c := newClient(b, stripeclient.Options{Transport: memory{lifelike}, RatePerEndpoint: 1e9})
+	c := newClient(b, stripeclient.Options{Transport: memory{lifelike}, Budget: budgetOf(b, 1e6)})
 	session := billing.NewSession{IdempotencyKey: "key-1", Customer: "cus_RstUvWxYz01234", Params: lifelikeParams()}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -21,10 +21,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sony/gobreaker/v2"
 	"github.com/stripe/stripe-go/v76"
-	"golang.org/x/time/rate"
 
 	"till/internal/catalog"
 	"till/internal/problem"
+	"till/internal/ratelimit"
 	"till/internal/secret"
 )
 
@@ -52,8 +52,8 @@ type Options struct {
 	DialContext dialFunc
 	// Transport answers requests in place of the network; for benchmarks and tests.
 	Transport http.RoundTripper
-	// RatePerEndpoint bounds the calls per second of each operation; 0 is no bound.
-	RatePerEndpoint float64
+	// Budget bounds the calls per second to each of Endpoints; nil is no bound.
+	Budget *ratelimit.Budget
 	// TryTimeout bounds one try (8 s), Deadline a call with all its tries (12 s).
 	TryTimeout, Deadline time.Duration
 	// Clock reads the host's monotonic and its wall clock; the system's by default.
@@ -63,17 +63,18 @@ type Options struct {
 
 // Client makes calls to Stripe. It is safe for concurrent use.
 type Client struct {
-	o        Options
-	backend  *stripe.BackendImplementation
-	wire     wire
-	hosts    sessionHosts
-	budget   *retryBudget
-	breaker  *gobreaker.TwoStepCircuitBreaker[struct{}]
-	limiters map[operation]*rate.Limiter
-	metrics  *metrics
-	pool     *http.Transport
-	clock    *stripeClock
-	guard    keyGuard
+	o       Options
+	backend *stripe.BackendImplementation
+	wire    wire
+	hosts   sessionHosts
+	budget  *retryBudget
+	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
+	// turns are the budgets of the operations' endpoints.
+	turns   map[operation]*ratelimit.Endpoint
+	metrics *metrics
+	pool    *http.Transport
+	clock   *stripeClock
+	guard   keyGuard
 }
 
 // New returns a Client. It makes no call.
@@ -120,14 +121,11 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		o: o, hosts: newSessionHosts(base, o.URLHosts), budget: newRetryBudget(), breaker: newBreaker(o.TryTimeout),
-		limiters: map[operation]*rate.Limiter{}, metrics: m, pool: pool,
+		turns: map[operation]*ratelimit.Endpoint{}, metrics: m, pool: pool,
 		clock: &stripeClock{read: o.Clock, offset: m.offset},
 	}
 	for _, op := range operations {
-		c.limiters[op] = rate.NewLimiter(rate.Inf, 0)
-		if o.RatePerEndpoint > 0 {
-			c.limiters[op] = rate.NewLimiter(rate.Limit(o.RatePerEndpoint), int(max(1, o.RatePerEndpoint)))
-		}
+		c.turns[op] = o.Budget.Endpoint(op.endpoint())
 	}
 	c.wire = newWire(base, o.Connected)
 	// A value and not stripe.GetBackendWithConfig, whose result has only the methods
@@ -209,34 +207,17 @@ func do[T any](ctx context.Context, c *Client, k call, check func(T) error) (ans
 	k.began = c.clock.host()
 	var a answer[T]
 	start := time.Now()
-	failure := c.admit(ctx, k.op)
-	if failure == nil {
-		failure = c.tries(ctx, k.op, func() *Error {
-			// A new value for each try: what half an answer left behind must not
-			// mix with the next one.
-			a = answer[T]{}
-			return c.try(ctx, k, &a.body, &a.replayed, func() error { return check(a.body) })
-		})
-	}
+	failure := c.tries(ctx, k.op, func() *Error {
+		// A new value for each try: what half an answer left behind must not
+		// mix with the next one.
+		a = answer[T]{}
+		return c.try(ctx, k, start, &a.body, &a.replayed, func() error { return check(a.body) })
+	})
 	c.metrics.called(k.op, failure, time.Since(start))
 	if failure != nil {
 		return answer[T]{}, failure.problem()
 	}
 	return a, nil
-}
-
-// admit waits for the operation's share of the account's rate limit: queueing
-// here is cheaper for everybody than being refused by Stripe.
-func (c *Client) admit(ctx context.Context, op operation) *Error {
-	err := c.limiters[op].Wait(ctx)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, context.Canceled):
-		return &Error{Operation: op, outcome: outcomeCanceled, nothing: true, Err: context.Canceled}
-	default:
-		return &Error{Operation: op, outcome: outcomeQueue, nothing: true, Err: errors.New("the queue is longer than the deadline")}
-	}
 }
 
 func (c *Client) tries(ctx context.Context, op operation, try func() *Error) *Error {
@@ -260,8 +241,17 @@ func (c *Client) tries(ctx context.Context, op operation, try func() *Error) *Er
 	}
 }
 
-func (c *Client) try(ctx context.Context, k call, body any, replayed *bool, check func() error) (failure *Error) {
+func (c *Client) try(
+	ctx context.Context, k call, start time.Time, body any, replayed *bool, check func() error,
+) (failure *Error) {
+	if c.breaker.State() == gobreaker.StateOpen {
+		// No turn is spent on what will not be sent.
+		return &Error{Operation: k.op, outcome: outcomeBreaker, Err: gobreaker.ErrOpenState}
+	}
 	if failure := c.guard.allow(k.op); failure != nil {
+		return failure
+	}
+	if failure := c.admit(ctx, k.op, start); failure != nil {
 		return failure
 	}
 	done, err := c.breaker.Allow()
@@ -281,6 +271,7 @@ func (c *Client) try(ctx context.Context, k call, body any, replayed *bool, chec
 		err = seen.decode(body)
 	}
 	if failure = classify(k, seen, err); failure != nil {
+		c.heed(failure, seen.limited)
 		return failure
 	}
 	*replayed = seen.replayed

@@ -156,11 +156,11 @@ func (e *Error) verdict() error {
 }
 
 // retryable says whether another try with the same key can help. Stripe's own
-// advice comes first; a rate limit is not retried, since more calls are what it
-// is about.
+// advice comes first, but a rate limit is never retried: more calls are what it is
+// about.
 func (e *Error) retryable() bool {
 	switch {
-	case e.replayed:
+	case e.replayed, e.outcome == outcomeRateLimited:
 		return false
 	case e.shouldRetry == "true":
 		return true
@@ -194,7 +194,7 @@ func (e *Error) problem() *problem.Error {
 	case outcomeRateLimited:
 		p.Code, p.RetryAfter = problem.Overloaded, 2*time.Second
 	case outcomeQueue:
-		p.Code, p.RetryAfter = problem.Overloaded, time.Second
+		p.Code, p.RetryAfter = problem.Overloaded, (max(time.Second, e.wait) + time.Second - 1).Truncate(time.Second)
 	case outcomeConflict:
 		p.Code, p.RetryAfter = problem.DependencyUnavailable, time.Second
 	case outcomeBreaker:

@@ -71,6 +71,8 @@ type exchange struct {
 	requestID   string
 	shouldRetry string
 	replayed    bool
+	// limited is whose limit of rate a 429 is about.
+	limited string
 	// body is a good answer, until it is decoded.
 	body *bytes.Buffer
 }
@@ -151,6 +153,7 @@ var errStray = errors.New("a request that belongs to no try")
 func (x *exchange) note(res *http.Response) {
 	x.status = res.StatusCode
 	x.replayed = res.Header.Get("Idempotent-Replayed") == "true"
+	x.limited = res.Header.Get("Stripe-Rate-Limited-Reason")
 	if advice := res.Header.Get("Stripe-Should-Retry"); advice == "true" || advice == "false" {
 		x.shouldRetry = advice
 	}
