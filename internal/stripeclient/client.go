@@ -50,7 +50,7 @@ type Options struct {
 	URLHosts []string
 	// DialContext opens connections; TCP by default.
 	DialContext dialFunc
-	// Transport answers requests in place of the network; for benchmarks and tests.
+	// Transport carries the requests in place of connections of our own; those by default.
 	Transport http.RoundTripper
 	// RatePerEndpoint bounds the calls per second of each operation; 0 is no bound.
 	RatePerEndpoint float64
@@ -114,9 +114,8 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	pool := newPool(counted(o.DialContext, m.open, m.opened))
-	var next http.RoundTripper = pool
-	if o.Transport != nil {
-		next = o.Transport
+	if o.Transport == nil {
+		o.Transport = pool
 	}
 	c := &Client{
 		o: o, hosts: newSessionHosts(base, o.URLHosts), budget: newRetryBudget(), breaker: newBreaker(o.TryTimeout),
@@ -136,7 +135,7 @@ func New(o Options) (*Client, error) {
 		Type: stripe.APIBackend,
 		URL:  o.BaseURL,
 		HTTPClient: &http.Client{
-			Transport:     &tripper{next: next, clock: c.clock},
+			Transport:     &tripper{next: o.Transport, clock: c.clock},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		MaxNetworkRetries: 0,
