@@ -249,7 +249,7 @@ func (c *Client) tries(ctx context.Context, op operation, try func() *Error) *Er
 		case err == nil:
 			return nil
 		case (err.outcome == outcomeBreaker || err.wait > 0) && last != nil:
-			// The breaker opened between two tries; how the first ended says more.
+			// This one was not sent; how the one before ended says more.
 			return last
 		case n == maxTries || !err.retryable() || ctx.Err() != nil || !c.budget.retry() || !backoff(ctx, n):
 			return err
@@ -272,14 +272,7 @@ func (c *Client) try(ctx context.Context, k call, body any, replayed *bool, chec
 	seen := &exchange{began: k.began, within: c.o.Deadline}
 	ctx, cancel := context.WithTimeout(withExchange(ctx, seen), c.o.TryTimeout)
 	defer cancel()
-	c.metrics.requests.Inc()
-	err = c.backend.Do(c.request(ctx, k), nil, seen)
-	c.metrics.requests.Dec()
-	c.guard.heard(seen.status)
-	if err == nil {
-		err = seen.decode(body)
-	}
-	if failure = classify(k, seen, err); failure != nil {
+	if failure = classify(k, seen, c.exchange(ctx, k, seen, body)); failure != nil {
 		return failure
 	}
 	*replayed = seen.replayed
@@ -288,4 +281,16 @@ func (c *Client) try(ctx context.Context, k call, body any, replayed *bool, chec
 		return &Error{Operation: k.op, outcome: outcomeDisbelieved, Status: seen.status, RequestID: seen.requestID, Err: err}
 	}
 	return nil
+}
+
+// exchange sends one try and reads what comes of it into body.
+func (c *Client) exchange(ctx context.Context, k call, seen *exchange, body any) error {
+	c.metrics.requests.Inc()
+	defer c.metrics.requests.Dec()
+	err := c.backend.Do(c.request(ctx, k), nil, seen)
+	c.guard.heard(seen.status)
+	if err != nil {
+		return err
+	}
+	return seen.decode(body)
 }
