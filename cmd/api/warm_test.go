@@ -26,15 +26,16 @@ import (
 	"github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/form"
 
+	"till/internal/billing"
 	"till/internal/config"
 	"till/internal/sandbox"
 	"till/internal/stripeclient"
 	"till/internal/telemetry"
 )
 
-// memory is Stripe without a network: the sandbox answers, but for the sessions after
+// warmStripe is Stripe without a network: the sandbox answers, but for the sessions after
 // the first, which are that one.
-type memory struct {
+type warmStripe struct {
 	sandbox http.Handler
 	calls   atomic.Int64
 
@@ -47,7 +48,7 @@ type memory struct {
 const sessions = "/v1/checkout/sessions"
 
 // RoundTrip implements http.RoundTripper.
-func (m *memory) RoundTrip(r *http.Request) (*http.Response, error) {
+func (m *warmStripe) RoundTrip(r *http.Request) (*http.Response, error) {
 	m.calls.Add(1)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,7 +120,7 @@ redirects: {allow: ["https://app.example.com"], default: "https://app.example.co
 // warm is a whole service that has served its caller before.
 type warm struct {
 	*service
-	stripe *memory
+	stripe *warmStripe
 	header http.Header
 }
 
@@ -146,7 +147,7 @@ func newWarm(tb testing.TB, log io.Writer, authentication, audit string) *warm {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	w := &warm{stripe: &memory{sandbox: fake.Handler()}, header: http.Header{
+	w := &warm{stripe: &warmStripe{sandbox: fake.Handler()}, header: http.Header{
 		"Authorization": {"Bearer " + token}, "Content-Type": {"application/json"}, "Accept": {"*/*"}, "User-Agent": {"warm"},
 	}}
 	lines := telemetry.NewLines(log)
@@ -184,6 +185,20 @@ func (w *warm) checkout(tb testing.TB) int {
 	return w.serve(tb, &discarded{header: http.Header{}})
 }
 
+// sent is the session that was opened last, to be opened once more.
+func (w *warm) sent(tb testing.TB) billing.NewSession {
+	tb.Helper()
+	fields, err := url.ParseQuery(string(w.stripe.form))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	params := map[string]any{}
+	for name, values := range fields {
+		params[name] = values[0]
+	}
+	return billing.NewSession{IdempotencyKey: "key", Params: params, Customer: fields.Get("customer")}
+}
+
 const warmBody = `{"plan":"pro","quantity":2}`
 
 func (w *warm) serve(tb testing.TB, to *discarded) int {
@@ -213,6 +228,58 @@ func (d *discarded) SetWriteDeadline(time.Time) error { return nil }
 
 // Write implements http.ResponseWriter.
 func (d *discarded) Write(p []byte) (int, error) { return len(p), nil }
+
+// TestAWarmCheckoutAsksStripeOnceAndNobodyElse: the database is not even there.
+func TestAWarmCheckoutAsksStripeOnceAndNobodyElse(t *testing.T) {
+	t.Parallel()
+	var log output
+	w := newWarm(t, &log, "", "off")
+	if err := w.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	said := len(log.String())
+	for n := range int64(5) {
+		if status := w.checkout(t); status != http.StatusCreated {
+			t.Fatal(status)
+		}
+		if got := w.stripe.calls.Load(); got != n+1 {
+			t.Fatalf("%d calls to Stripe for %d checkouts", got, n+1)
+		}
+	}
+	if news := log.String()[said:]; strings.Contains(news, `"level":"WARN"`) || strings.Contains(news, `"level":"ERROR"`) {
+		t.Errorf("somebody has missed the database:\n%s", news)
+	}
+}
+
+// The most allocations of a warm checkout, and of what of it is not the call to Stripe.
+const mostAllocations, mostOfOurs = 220, 70
+
+// TestAWarmCheckoutAllocatesLittle is not parallel: what others allocate would count.
+func TestAWarmCheckoutAllocatesLittle(t *testing.T) { //nolint:paralleltest // see above
+	if raceDetector {
+		t.Skip("the race detector keeps pools empty")
+	}
+	w := newWarm(t, io.Discard, "", "off")
+	to := &discarded{header: http.Header{}}
+	whole := testing.AllocsPerRun(500, func() {
+		clear(to.header)
+		w.serve(t, to)
+	})
+	if to.status != http.StatusCreated {
+		t.Fatal(to.status)
+	}
+	session := w.sent(t)
+	call := testing.AllocsPerRun(500, func() {
+		if _, err := w.service.stripe.CreateCheckoutSession(t.Context(), session); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Logf("%v allocations, of which %v are the call to Stripe", whole, call)
+	if whole > mostAllocations || whole-call > mostOfOurs {
+		t.Errorf("%v allocations, of which %v are the call to Stripe; want at most %d, and %d without the call",
+			whole, call, mostAllocations, mostOfOurs)
+	}
+}
 
 // BenchmarkWarmCheckout is a checkout of somebody who was here before, but for what
 // net/http and the wire cost; BenchmarkBareCallRaw is the least that stripe-go needs for

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -174,24 +175,35 @@ func (g *Gate) openFromMemory(ctx context.Context) {
 }
 
 // ask returns what Stripe says against the configuration. On an error nothing
-// is known.
+// is known. It asks everything at once: a start waits for one answer and not for three
+// in turn, and the first callers find as many connections open.
 func (g *Gate) ask(ctx context.Context) ([]catalog.Finding, error) {
-	id, err := AccountOf(ctx, g.o.Stripe, g.o.Account)
-	if against, ok := errors.AsType[*Contradiction](err); ok {
+	var (
+		id                  string
+		account, refresh    error
+		findings, ofPortals []catalog.Finding
+		all                 sync.WaitGroup
+	)
+	all.Go(func() { id, account = AccountOf(ctx, g.o.Stripe, g.o.Account) })
+	all.Go(func() { findings, refresh = g.o.Catalog.Refresh(ctx, g.o.Stripe, g.o.Livemode) })
+	all.Go(func() { ofPortals = g.checkPortals(ctx) })
+	all.Wait()
+	against, contradicted := errors.AsType[*Contradiction](account)
+	switch {
+	case contradicted:
 		return against.Findings, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	findings, err := g.o.Catalog.Refresh(ctx, g.o.Stripe, g.o.Livemode)
-	if isPermissionDenied(err) {
+	case account != nil:
+		return nil, account
+	case isPermissionDenied(refresh):
 		return []catalog.Finding{{Path: "STRIPE_SECRET_KEY", Text: "may not read prices; let the key read Prices"}}, nil
+	case refresh != nil:
+		return nil, refresh
 	}
-	if err != nil {
-		return nil, err
-	}
-	findings = append(findings, g.checkPortals(ctx)...)
-	account := customers.Account{ID: id, Livemode: g.o.Livemode}
+	return g.judge(ctx, customers.Account{ID: id, Livemode: g.o.Livemode}, append(findings, ofPortals...))
+}
+
+// judge opens the gate to the account, unless something is against it.
+func (g *Gate) judge(ctx context.Context, account customers.Account, findings []catalog.Finding) ([]catalog.Finding, error) {
 	if moved, err := g.moved(ctx, account); moved != nil || err != nil {
 		return moved, err
 	}

@@ -208,6 +208,24 @@ func TestAFailedRefreshIsTriedAgainSoon(t *testing.T) {
 	})
 }
 
+// A start waits for one answer of Stripe, not for three in turn.
+func TestAStartAsksEverythingAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		stripe := healthy()
+		asked := make(chan map[string]int, 1)
+		stripe.accountID = func() (string, error) {
+			time.Sleep(time.Second)
+			asked <- stripe.since()
+			return "acct_1", nil
+		}
+		g := runGate(t, stripe, &memory{})
+		if got := <-asked; got["prices"] == 0 {
+			t.Errorf("by the time the account is known, Stripe was asked for %v", got)
+		}
+		g.expect(t, true)
+	})
+}
+
 func TestAShutGateLetsNobodyAct(t *testing.T) {
 	t.Parallel()
 	s, err := billing.New(billing.Options{

@@ -41,7 +41,22 @@ func (id ID) MarshalJSONTo(e *jsontext.Encoder) error {
 	return e.WriteToken(jsontext.String(string(id)))
 }
 
-// MarshalJSON is MarshalJSONTo for encoding/json.
+// UnmarshalJSONFrom implements json.UnmarshalerFrom, which is UnmarshalJSON without a
+// copy and a second look.
+func (id *ID) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if d.PeekKind() == jsontext.KindString {
+		text, err := d.ReadToken()
+		*id = ID(text.String())
+		return err
+	}
+	value, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	return id.UnmarshalJSON(value)
+}
+
+// MarshalJSON implements json.Marshaler: an absent reference is null.
 func (id ID) MarshalJSON() ([]byte, error) {
 	if id == "" {
 		return []byte("null"), nil

@@ -4,8 +4,16 @@ import (
 	"encoding/json"
 	"testing"
 
+	jsonv2 "github.com/go-json-experiment/json"
+
 	"till/internal/billing"
 )
+
+// decoders are those that meet an ID.
+var decoders = map[string]func([]byte, any) error{
+	"encoding/json": json.Unmarshal,
+	"json/v2":       func(data []byte, into any) error { return jsonv2.Unmarshal(data, into) },
+}
 
 func TestIDsAreReadInEveryFormAndWrittenInOne(t *testing.T) {
 	t.Parallel()
@@ -13,27 +21,34 @@ func TestIDsAreReadInEveryFormAndWrittenInOne(t *testing.T) {
 		id  billing.ID
 		out string
 	}{
-		`"cus_1"`: {"cus_1", `"cus_1"`},
-		`null`:    {"", `null`},
-		`""`:      {"", `null`},
+		`"cus_1"`:           {"cus_1", `"cus_1"`},
+		`null`:              {"", `null`},
+		`""`:                {"", `null`},
+		`"\u0063us\u005f1"`: {"cus_1", `"cus_1"`},
 		`{"id":"cus_1","object":"customer","email":"secret@example.com"}`: {"cus_1", `"cus_1"`},
 		` { "deleted": true, "id" : "cus_1" } `:                           {"cus_1", `"cus_1"`},
 	} {
-		var got struct{ Customer billing.ID }
-		got.Customer = "before"
-		if err := json.Unmarshal([]byte(`{"customer":`+in+`}`), &got); err != nil {
-			t.Errorf("%s: %v", in, err)
-			continue
-		}
-		out, err := json.Marshal(got.Customer)
-		if got.Customer != want.id || string(out) != want.out || err != nil {
-			t.Errorf("%s: got %q, written as %s, %v", in, got.Customer, out, err)
+		for name, unmarshal := range decoders {
+			var got struct {
+				Customer billing.ID `json:"customer"`
+			}
+			got.Customer = "before"
+			if err := unmarshal([]byte(`{"customer":`+in+`}`), &got); err != nil {
+				t.Errorf("%s, %s: %v", name, in, err)
+				continue
+			}
+			out, err := json.Marshal(got.Customer)
+			if got.Customer != want.id || string(out) != want.out || err != nil {
+				t.Errorf("%s, %s: got %q, written as %s, %v", name, in, got.Customer, out, err)
+			}
 		}
 	}
 	for _, in := range []string{`{}`, `{"id":""}`, `{"id":null}`, `{"id":7}`, `7`, `true`, `[]`, `["cus_1"]`} {
-		var id billing.ID
-		if err := json.Unmarshal([]byte(in), &id); err == nil {
-			t.Errorf("%s: got %q, want an error", in, id)
+		for name, unmarshal := range decoders {
+			var id billing.ID
+			if err := unmarshal([]byte(in), &id); err == nil {
+				t.Errorf("%s, %s: got %q, want an error", name, in, id)
+			}
 		}
 	}
 }

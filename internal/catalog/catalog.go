@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Price is what the catalogue needs to know of a Stripe price.
@@ -116,51 +120,85 @@ func (c *Catalog) Price(ref PriceRef) (Price, bool) {
 // begin with "plans". On an error nothing is changed and nothing is known to be
 // wrong.
 func (c *Catalog) Refresh(ctx context.Context, source PriceSource, livemode bool) ([]Finding, error) {
-	known := map[PriceRef]Price{}
-	var keys []string
+	found := prices{known: map[PriceRef]Price{}}
+	var ids, keys []string
 	for ref := range c.refs() {
 		if ref.LookupKey != "" {
 			keys = append(keys, ref.LookupKey)
-			continue
-		}
-		price, err := source.PriceByID(ctx, ref.ID)
-		if err != nil && !IsMissing(err) {
-			return nil, fmt.Errorf("reading price %s: %w", ref.ID, err)
-		}
-		if err == nil {
-			known[ref] = price
+		} else {
+			ids = append(ids, ref.ID)
 		}
 	}
-	if err := resolve(ctx, source, keys, known); err != nil {
+	err := each(ctx, slices.Values(ids), func(ctx context.Context, id string) error {
+		price, err := source.PriceByID(ctx, id)
+		switch {
+		case IsMissing(err):
+			return nil
+		case err != nil:
+			return fmt.Errorf("reading price %s: %w", id, err)
+		}
+		found.add(PriceRef{ID: id}, price)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := found.resolve(ctx, source, keys); err != nil {
 		return nil, fmt.Errorf("resolving lookup keys: %w", err)
 	}
-	c.prices.Store(&known)
-	return c.contradictions(known, livemode), nil
+	c.prices.Store(&found.known)
+	return c.contradictions(found.known, livemode), nil
 }
 
 // Stripe takes at most ten lookup keys at a time.
 const lookupKeysPerCall = 10
 
+// prices are those that were found so far.
+type prices struct {
+	mu    sync.Mutex
+	known map[PriceRef]Price
+}
+
+func (p *prices) add(ref PriceRef, price Price) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known[ref] = price
+}
+
 // resolve looks keys up in as few calls as possible. What is missing from a
 // shared answer is asked for once more on its own before it counts as missing.
-func resolve(ctx context.Context, source PriceSource, keys []string, known map[PriceRef]Price) error {
+func (p *prices) resolve(ctx context.Context, source PriceSource, keys []string) error {
 	slices.Sort(keys)
 	for _, size := range []int{lookupKeysPerCall, 1} {
-		for chunk := range slices.Chunk(keys, size) {
-			prices, err := source.PricesByLookupKey(ctx, chunk)
-			if err != nil {
-				return err
+		err := each(ctx, slices.Chunk(keys, size), func(ctx context.Context, chunk []string) error {
+			found, err := source.PricesByLookupKey(ctx, chunk)
+			for _, price := range found {
+				p.add(PriceRef{LookupKey: price.LookupKey}, price)
 			}
-			for _, price := range prices {
-				known[PriceRef{LookupKey: price.LookupKey}] = price
-			}
+			return err
+		})
+		if err != nil {
+			return err
 		}
 		keys = slices.DeleteFunc(keys, func(key string) bool {
-			_, found := known[PriceRef{LookupKey: key}]
+			_, found := p.known[PriceRef{LookupKey: key}]
 			return found
 		})
 	}
 	return nil
+}
+
+// askedAtOnce is how many questions a start asks together: enough that hundreds of prices
+// are no wait, and too few for anybody else to wait behind them.
+const askedAtOnce = 4
+
+func each[T any](ctx context.Context, all iter.Seq[T], ask func(context.Context, T) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(askedAtOnce)
+	for one := range all {
+		g.Go(func() error { return ask(ctx, one) })
+	}
+	return g.Wait()
 }
 
 func (c *Catalog) refs() map[PriceRef]bool {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -23,6 +25,7 @@ type source struct {
 	fail   error
 	asked  [][]string
 	askedI []string
+	takes  time.Duration
 }
 
 type missing struct{}
@@ -51,6 +54,7 @@ func (s *source) PricesByLookupKey(_ context.Context, keys []string) ([]catalog.
 }
 
 func (s *source) PriceByID(_ context.Context, id string) (catalog.Price, error) {
+	time.Sleep(s.takes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.askedI = append(s.askedI, id)
@@ -227,6 +231,27 @@ func TestEachPlanIsJudgedByItself(t *testing.T) {
 	}
 }
 
+// A start does not wait for one price after the other, and leaves the endpoint to others.
+func TestPricesAreAskedForAFewAtATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{byID: map[string]catalog.Price{}, takes: time.Second}
+		var plans []catalog.Plan
+		for i := range 40 {
+			id := fmt.Sprintf("price_%d", i)
+			s.byID[id] = catalog.Price{ID: id, Active: true, Livemode: true, Recurring: true}
+			plans = append(plans, plan(id, catalog.ModeSubscription, byID(id)))
+		}
+		start := time.Now()
+		if findings, err := catalog.New(plans, nil).Refresh(t.Context(), s, true); err != nil || len(findings) != 0 {
+			t.Fatalf("%+v, %v", findings, err)
+		}
+		if took := time.Since(start); took != 10*time.Second {
+			t.Errorf("40 prices of a second each took %v, want four at a time", took)
+		}
+	})
+}
+
 func TestManyLookupKeysAreAskedForInTens(t *testing.T) {
 	t.Parallel()
 	s := &source{byKey: map[string]catalog.Price{}, hide: map[string]bool{"k07": true, "k13": true}}
@@ -247,6 +272,13 @@ func TestManyLookupKeysAreAskedForInTens(t *testing.T) {
 	if len(findings) != 1 || findings[0].Path != "plans.k20.line_items.0.price" {
 		t.Errorf("got %+v, want k20 alone", findings)
 	}
+	// Each size is asked for together, so in any order.
+	slices.SortFunc(s.asked, func(a, b []string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return slices.Compare(a, b)
+	})
 	var sizes []int
 	for _, keys := range s.asked {
 		sizes = append(sizes, len(keys))

@@ -75,7 +75,7 @@ func (c *Client) PricesByLookupKey(ctx context.Context, keys []string) ([]catalo
 	}
 	query.Add("active", "true")
 	query.Add("limit", "100")
-	a, err := do(ctx, c, call{op: opPriceList, method: http.MethodGet, path: "/v1/prices", form: query},
+	a, err := do(ctx, c, call{op: opPriceList, method: http.MethodGet, path: "/v1/prices", form: query.Encode()},
 		func(a list[price]) error {
 			return a.check(func(p price) error { return p.check(c.Livemode()) })
 		})
@@ -129,7 +129,7 @@ func (c *Client) PromotionCodeID(ctx context.Context, code string) (string, erro
 	query.Add("code", code)
 	query.Add("active", "true")
 	query.Add("limit", "1")
-	a, err := do(ctx, c, call{op: opPromotionList, method: http.MethodGet, path: "/v1/promotion_codes", form: query},
+	a, err := do(ctx, c, call{op: opPromotionList, method: http.MethodGet, path: "/v1/promotion_codes", form: query.Encode()},
 		func(a list[promotionCode]) error {
 			return a.check(func(p promotionCode) error {
 				// Customers may type a code in any case.

@@ -2,20 +2,17 @@
 // call is made (transport, tries, deadlines, budget) and whether an answer is
 // believed; it knows nothing of callers or of the catalogue.
 //
-// stripe-go does the wire format and the decoding of errors. Everything around
-// it is ours, because what the library does there was measured to be unsafe for
-// a service: its retries sleep without looking at the context, its transport
-// follows redirects and reads without limit, its errors print secrets.
+// stripe-go sends, and decodes errors. Everything around it is ours, because what
+// the library does there was measured to be unsafe for a service: its retries sleep
+// without looking at the context, its transport follows redirects and reads without
+// limit, its errors print secrets, and it reads a good answer six times over.
 package stripeclient
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -24,7 +21,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sony/gobreaker/v2"
 	"github.com/stripe/stripe-go/v76"
-	"github.com/stripe/stripe-go/v76/form"
 	"golang.org/x/time/rate"
 
 	"till/internal/catalog"
@@ -53,8 +49,8 @@ type Options struct {
 	// besides Stripe's own and, when BaseURL is not Stripe's, its host.
 	URLHosts []string
 	// DialContext opens connections; TCP by default.
-	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
-	// Transport carries the requests in place of connections of our own; those by default.
+	DialContext dialFunc
+	// Transport answers requests in place of the network; for benchmarks and tests.
 	Transport http.RoundTripper
 	// RatePerEndpoint bounds the calls per second of each operation; 0 is no bound.
 	RatePerEndpoint float64
@@ -68,7 +64,8 @@ type Options struct {
 // Client makes calls to Stripe. It is safe for concurrent use.
 type Client struct {
 	o        Options
-	backend  stripe.Backend
+	backend  *stripe.BackendImplementation
+	wire     wire
 	hosts    sessionHosts
 	budget   *retryBudget
 	breaker  *gobreaker.TwoStepCircuitBreaker[struct{}]
@@ -76,6 +73,7 @@ type Client struct {
 	metrics  *metrics
 	pool     *http.Transport
 	clock    *stripeClock
+	guard    keyGuard
 }
 
 // New returns a Client. It makes no call.
@@ -115,9 +113,10 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool := newPool(o.DialContext)
-	if o.Transport == nil {
-		o.Transport = pool
+	pool := newPool(counted(o.DialContext, m.open, m.opened))
+	var next http.RoundTripper = pool
+	if o.Transport != nil {
+		next = o.Transport
 	}
 	c := &Client{
 		o: o, hosts: newSessionHosts(base, o.URLHosts), budget: newRetryBudget(), breaker: newBreaker(o.TryTimeout),
@@ -130,16 +129,22 @@ func New(o Options) (*Client, error) {
 			c.limiters[op] = rate.NewLimiter(rate.Limit(o.RatePerEndpoint), int(max(1, o.RatePerEndpoint)))
 		}
 	}
-	c.backend = stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
-		URL: stripe.String(o.BaseURL),
+	c.wire = newWire(base, o.Connected)
+	// A value and not stripe.GetBackendWithConfig, whose result has only the methods
+	// that build the request as well.
+	c.backend = &stripe.BackendImplementation{
+		Type: stripe.APIBackend,
+		URL:  o.BaseURL,
 		HTTPClient: &http.Client{
-			Transport:     &tripper{next: o.Transport, clock: c.clock, account: o.Connected},
+			Transport:     &tripper{next: next, clock: c.clock},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		MaxNetworkRetries: stripe.Int64(0),
-		EnableTelemetry:   stripe.Bool(false),
+		MaxNetworkRetries: 0,
 		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull},
-	})
+	}
+	if err := m.watch(o.Metrics, c); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 
@@ -171,7 +176,8 @@ type call struct {
 	op     operation
 	method string
 	path   string
-	form   *form.Values
+	// form is encoded: the query of a read, the body of a write.
+	form string
 	// key is the idempotency key; empty for reads, and only for them.
 	key string
 	// version overrides the operation's Stripe-Version.
@@ -186,12 +192,10 @@ var errKey = errors.New("a write needs an idempotency key of 1 to 255 characters
 
 // answer is what Stripe sent, decoded.
 type answer[T any] struct {
-	stripe.APIResource
 	body T
+	// replayed says that Stripe answered with what it had said to an earlier call.
+	replayed bool
 }
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (a *answer[T]) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &a.body) }
 
 // do makes the call, decodes the answer and has check judge it: an error of check
 // means that the answer is not believed. The error is a *problem.Error whose cause
@@ -211,7 +215,7 @@ func do[T any](ctx context.Context, c *Client, k call, check func(T) error) (ans
 			// A new value for each try: what half an answer left behind must not
 			// mix with the next one.
 			a = answer[T]{}
-			return c.try(ctx, k, &a, func() error { return check(a.body) })
+			return c.try(ctx, k, &a.body, &a.replayed, func() error { return check(a.body) })
 		})
 	}
 	c.metrics.called(k.op, failure, time.Since(start))
@@ -245,7 +249,7 @@ func (c *Client) tries(ctx context.Context, op operation, try func() *Error) *Er
 		switch {
 		case err == nil:
 			return nil
-		case err.outcome == outcomeBreaker && last != nil:
+		case (err.outcome == outcomeBreaker || err.wait > 0) && last != nil:
 			// The breaker opened between two tries; how the first ended says more.
 			return last
 		case n == maxTries || !err.retryable() || ctx.Err() != nil || !c.budget.retry() || !backoff(ctx, n):
@@ -256,7 +260,10 @@ func (c *Client) tries(ctx context.Context, op operation, try func() *Error) *Er
 	}
 }
 
-func (c *Client) try(ctx context.Context, k call, v stripe.LastResponseSetter, check func() error) (failure *Error) {
+func (c *Client) try(ctx context.Context, k call, body any, replayed *bool, check func() error) (failure *Error) {
+	if failure := c.guard.allow(k.op); failure != nil {
+		return failure
+	}
 	done, err := c.breaker.Allow()
 	if err != nil {
 		return &Error{Operation: k.op, outcome: outcomeBreaker, Err: err}
@@ -266,14 +273,17 @@ func (c *Client) try(ctx context.Context, k call, v stripe.LastResponseSetter, c
 	seen := &exchange{began: k.began, within: c.o.Deadline}
 	ctx, cancel := context.WithTimeout(withExchange(ctx, seen), c.o.TryTimeout)
 	defer cancel()
-	params := &stripe.Params{Context: ctx}
-	// An empty key sends none: stripe-go would make one up for a write.
-	params.SetIdempotencyKey(k.key)
-	params.Headers = http.Header{"Stripe-Version": {cmp.Or(k.version, c.version(k.op))}}
-	failure = classify(k, seen, c.backend.CallRaw(k.method, k.path, c.o.Key.Reveal(), k.form, params, v))
-	if failure != nil {
+	c.metrics.requests.Inc()
+	err = c.backend.Do(c.request(ctx, k), nil, seen)
+	c.metrics.requests.Dec()
+	c.guard.heard(seen.status)
+	if err == nil {
+		err = seen.decode(body)
+	}
+	if failure = classify(k, seen, err); failure != nil {
 		return failure
 	}
+	*replayed = seen.replayed
 	if err := check(); err != nil {
 		c.metrics.violations.Inc()
 		return &Error{Operation: k.op, outcome: outcomeDisbelieved, Status: seen.status, RequestID: seen.requestID, Err: err}

@@ -107,7 +107,7 @@ var errNoTime = errors.New("an answer said nothing of the time")
 func (c *Client) Time(ctx context.Context) (customers.Moment, error) {
 	query := &form.Values{}
 	query.Add("limit", "1")
-	_, err := do(ctx, c, call{op: opClock, method: http.MethodGet, path: "/v1/customers", form: query}, c.checkCustomers)
+	_, err := do(ctx, c, call{op: opClock, method: http.MethodGet, path: "/v1/customers", form: query.Encode()}, c.checkCustomers)
 	if err != nil {
 		return customers.Moment{}, err
 	}

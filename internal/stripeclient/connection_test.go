@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -71,7 +70,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 	for _, h := range []http.HandlerFunc{
 		answers(http.StatusOK, long), refuses(400, "invalid_request_error", "", ""), answers(404, "<html>"+strings.Repeat("x", 100<<10)),
-		answers(302, "<html>", "Location: /"), answers(200, with(checkoutSession, "customer", "cus_2")), answers(401, ""),
+		answers(302, "<html>", "Location: /"), answers(200, with(checkoutSession, "customer", "cus_2")), answers(403, ""),
 	} {
 		set(h)
 		for range 10 {
@@ -368,45 +367,5 @@ func TestCallerLeavesASocket(t *testing.T) {
 	wantProblem(t, err, problem.UpstreamTimeout, 0)
 	if took := time.Since(start); took > 2*time.Second || !errors.Is(err, context.Canceled) {
 		t.Errorf("returned after %v: %v", took, err)
-	}
-}
-
-// pipe answers every request on a connection from memory, without parsing more
-// than where it ends.
-func pipe(answer []byte) func(context.Context, string, string) (net.Conn, error) {
-	return func(context.Context, string, string) (net.Conn, error) {
-		ours, theirs := net.Pipe()
-		go func() {
-			defer theirs.Close()
-			buffer, got := make([]byte, 16<<10), 0
-			for {
-				n, err := theirs.Read(buffer[got:])
-				if err != nil {
-					return
-				}
-				// The client writes a small request in one piece.
-				if got += n; strings.HasSuffix(string(buffer[max(0, got-len("mode=subscription")):got]), "mode=subscription") {
-					if _, err := theirs.Write(answer); err != nil {
-						return
-					}
-					got = 0
-				}
-			}
-		}()
-		return ours, nil
-	}
-}
-
-func BenchmarkCreateCheckoutSession(b *testing.B) {
-	w := httptest.NewRecorder()
-	answers(http.StatusOK, checkoutSession, "Request-Id: req_1")(w, nil)
-	head := "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nRequest-Id: req_1\r\nContent-Length: "
-	answer := []byte(head + strconv.Itoa(w.Body.Len()) + "\r\n\r\n" + w.Body.String())
-	c := newClient(b, stripeclient.Options{BaseURL: "http://stripe.test", DialContext: pipe(answer)})
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := c.CreateCheckoutSession(b.Context(), createCheckout); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

@@ -32,13 +32,13 @@ func (c *Client) CreateCustomer(ctx context.Context, n customers.NewCustomer) (c
 		return customers.Created{}, problem.New(problem.Internal, err)
 	}
 	a, err := do(ctx, c, call{
-		op: opCustomerCreate, method: http.MethodPost, path: "/v1/customers", form: body,
+		op: opCustomerCreate, method: http.MethodPost, path: "/v1/customers", form: body.Encode(),
 		key: n.IdempotencyKey, version: n.Version,
 	}, func(a customer) error { return checkCustomer(a, body, n.Livemode) })
 	if err != nil {
 		return customers.Created{}, err
 	}
-	return customers.Created{ID: a.body.ID, Replayed: isReplayed(a.LastResponse.Header)}, nil
+	return customers.Created{ID: a.body.ID, Replayed: a.replayed}, nil
 }
 
 func checkCustomer(a customer, sent *form.Values, livemode bool) error {
@@ -63,7 +63,7 @@ func (c *Client) CustomersCreated(ctx context.Context, from, to time.Time, after
 	if after != "" {
 		query.Add("starting_after", after)
 	}
-	a, err := do(ctx, c, call{op: opCustomerList, method: http.MethodGet, path: "/v1/customers", form: query},
+	a, err := do(ctx, c, call{op: opCustomerList, method: http.MethodGet, path: "/v1/customers", form: query.Encode()},
 		c.checkCustomers)
 	if err != nil {
 		return nil, false, err
@@ -135,7 +135,7 @@ func (c *Client) UpdateProfile(ctx context.Context, id string, p customers.Profi
 		return nil
 	}
 	_, err := do(ctx, c, call{
-		op: opCustomerUpdate, method: http.MethodPost, path: "/v1/customers/" + id, form: body,
+		op: opCustomerUpdate, method: http.MethodPost, path: "/v1/customers/" + id, form: body.Encode(),
 		// The tries of this call are one; the next call may say something else.
 		key: rand.Text(), personal: true,
 	}, func(a customer) error {

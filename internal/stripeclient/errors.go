@@ -61,6 +61,8 @@ type Error struct {
 	replayed    bool
 	// nothing says that nothing came of this try, nor of those before it.
 	nothing bool
+	// wait is how long it takes, at least, until a call that was not sent may be.
+	wait time.Duration
 }
 
 // Error implements error.
@@ -129,7 +131,7 @@ func (e *Error) didNothing() bool {
 	case outcomeQueue, outcomeBreaker:
 		return true
 	case outcomeRefused, outcomeDenied, outcomeRateLimited:
-		return e.Err == nil && e.Type != string(stripe.ErrorTypeIdempotency)
+		return e.wait > 0 || e.Err == nil && e.Type != string(stripe.ErrorTypeIdempotency)
 	default:
 		return false
 	}
@@ -197,6 +199,10 @@ func (e *Error) problem() *problem.Error {
 		p.Code, p.RetryAfter = problem.DependencyUnavailable, time.Second
 	case outcomeBreaker:
 		p.Code, p.RetryAfter = problem.DependencyUnavailable, 5*time.Second
+	case outcomeDenied:
+		if e.wait > 0 {
+			p.Code, p.RetryAfter = problem.DependencyUnavailable, e.wait.Truncate(time.Second)+time.Second
+		}
 	case outcomeFailed:
 		if e.Status == http.StatusServiceUnavailable {
 			p.Code, p.RetryAfter = problem.DependencyUnavailable, 2*time.Second
@@ -207,17 +213,17 @@ func (e *Error) problem() *problem.Error {
 
 // classify makes an Error of what a try brought, or nil when it brought an answer.
 func classify(k call, x *exchange, err error) *Error {
+	if err == nil {
+		return nil
+	}
 	e := &Error{
 		Operation: k.op, Status: x.status, RequestID: x.requestID,
 		keyed: k.key != "", shouldRetry: x.shouldRetry, replayed: x.replayed,
 	}
 	se, isStripe := errors.AsType[*stripe.Error](err)
 	switch {
-	case err == nil && x.status >= 300:
-		// stripe-go takes a redirect for success.
-		e.outcome, e.Err = outcomeNonsense, errors.New("an answer that is neither success nor error")
-	case err == nil:
-		return nil
+	case errors.Is(err, errNeither):
+		e.outcome, e.Err = outcomeNonsense, errNeither
 	case isStripe:
 		e.Type, e.Code, e.param = quote(string(se.Type)), quote(string(se.Code)), quote(se.Param)
 		e.outcome = ofStatus(x.status, e.Code)

@@ -96,7 +96,7 @@ func (c *Client) subscriptionsOf(ctx context.Context, customer customers.Custome
 	query.Add(customer.Param(), customer.ID)
 	query.Add("limit", limit)
 	return do(ctx, c, call{
-		op: opSubscriptionList, method: http.MethodGet, path: "/v1/subscriptions", form: query,
+		op: opSubscriptionList, method: http.MethodGet, path: "/v1/subscriptions", form: query.Encode(),
 		version: c.versionFor(opSubscriptionList, customer.IsAccount),
 	}, func(a list[subscription]) error {
 		return a.check(func(one subscription) error {
@@ -178,7 +178,7 @@ func (c *Client) defaultConfiguration(ctx context.Context) (billing.PortalConfig
 	query := &form.Values{}
 	query.Add("is_default", "true")
 	query.Add("limit", "1")
-	a, err := do(ctx, c, call{op: opConfigurationList, method: http.MethodGet, path: "/v1/billing_portal/configurations", form: query},
+	a, err := do(ctx, c, call{op: opConfigurationList, method: http.MethodGet, path: "/v1/billing_portal/configurations", form: query.Encode()},
 		func(a list[portalConfiguration]) error {
 			return a.check(func(one portalConfiguration) error {
 				if !one.IsDefault {

@@ -12,40 +12,91 @@ import (
 	"till/internal/catalog"
 )
 
-// encode writes params as Stripe's form: a[b][0][c]=v. The order is fixed, so
-// that the same parameters are always the same bytes.
-func encode(params catalog.Params) (*form.Values, error) {
-	values := &form.Values{}
-	for _, name := range slices.Sorted(maps.Keys(params)) {
-		if err := appendValue(values, name, params[name]); err != nil {
-			return nil, err
-		}
+// encode writes params as Stripe's form, a[b][0][c]=v, byte for byte as stripe-go's
+// form.Values would. The order is fixed, so that the same parameters are always the
+// same bytes.
+func encode(params catalog.Params) (string, error) {
+	w := formWriter{out: make([]byte, 0, 1024), name: make([]byte, 0, 128), keys: make([]string, 0, 32)}
+	if err := w.members(params); err != nil {
+		return "", err
 	}
-	return values, nil
+	return string(w.out), nil
 }
 
-func appendValue(values *form.Values, name string, value any) error {
+// formWriter writes a form in one pass.
+type formWriter struct {
+	out []byte
+	// name is that of the value to come, escaped.
+	name []byte
+	// keys is a stack: the sorted names of each object that is being written.
+	keys []string
+}
+
+func (w *formWriter) members(params map[string]any) error {
+	name, first := len(w.name), len(w.keys)
+	for key := range params {
+		w.keys = append(w.keys, key)
+	}
+	slices.Sort(w.keys[first:])
+	for i := range len(params) {
+		key := w.keys[first+i]
+		if name == 0 {
+			w.name = appendEscaped(w.name, key, true)
+		} else {
+			w.name = append(appendEscaped(append(w.name, '['), key, true), ']')
+		}
+		if err := w.value(params[key]); err != nil {
+			return err
+		}
+		w.name = w.name[:name]
+	}
+	w.keys = w.keys[:first]
+	return nil
+}
+
+func (w *formWriter) value(value any) error {
 	switch v := value.(type) {
 	case map[string]any:
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			if err := appendValue(values, name+"["+key+"]", v[key]); err != nil {
-				return err
-			}
-		}
+		return w.members(v)
 	case []any:
+		name := len(w.name)
 		for i, item := range v {
-			if err := appendValue(values, name+"["+strconv.Itoa(i)+"]", item); err != nil {
+			w.name = append(strconv.AppendInt(append(w.name, '['), int64(i), 10), ']')
+			if err := w.value(item); err != nil {
 				return err
 			}
+			w.name = w.name[:name]
 		}
+		return nil
 	default:
 		text, ok := catalog.Scalar(v)
 		if !ok {
-			return fmt.Errorf("parameter %s has a value of type %T", name, v)
+			return fmt.Errorf("parameter %s has a value of type %T", w.name, v)
 		}
-		values.Add(name, text)
+		if len(w.out) > 0 {
+			w.out = append(w.out, '&')
+		}
+		w.out = append(append(w.out, w.name...), '=')
+		w.out = appendEscaped(w.out, text, false)
+		return nil
 	}
-	return nil
+}
+
+// appendEscaped is url.QueryEscape, into a buffer. Brackets stay as they are in names.
+func appendEscaped(out []byte, text string, isName bool) []byte {
+	const hex = "0123456789ABCDEF"
+	for i := range len(text) {
+		switch c := text[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == '~',
+			isName && (c == '[' || c == ']'):
+			out = append(out, c)
+		case c == ' ':
+			out = append(out, '+')
+		default:
+			out = append(out, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return out
 }
 
 // reencode turns a stored form back into one that can be sent.

@@ -241,7 +241,7 @@ func TestBreaker(t *testing.T) {
 	})
 	for name, answer := range map[string]http.HandlerFunc{
 		"refusals":            refuses(http.StatusBadRequest, "invalid_request_error", "", ""),
-		"a wrong key":         refuses(http.StatusUnauthorized, "invalid_request_error", "", ""),
+		"a missing right":     refuses(http.StatusForbidden, "invalid_request_error", "", ""),
 		"locks":               lock,
 		"replayed failures":   refuses(http.StatusInternalServerError, "api_error", "", "", "Idempotent-Replayed: true"),
 		"answers disbelieved": answers(http.StatusOK, with(checkoutSession, "url", "https://not.configured.example/")),

@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 	// bytes and all. No transport can be told not to: where that logger writes is for
 	// the command to decide.
 	log.SetOutput(io.Discard)
+	if os.Getenv(upstreamEnv) != "" {
+		upstream()
+	}
 	os.Exit(withRoots(m.Run))
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sony/gobreaker/v2"
 )
 
 // operation names a call for metrics, logs and budgets: Stripe's rate limits
@@ -53,10 +54,73 @@ type metrics struct {
 	violations prometheus.Counter
 	// offset: beyond 30, somebody should look at this host's clock.
 	offset prometheus.Gauge
+	// open, less requests: connections that wait for work.
+	open prometheus.Gauge
+	// opened: more than a few in a thousand calls, and somebody closes them.
+	opened prometheus.Counter
+	// requests: how many wait for Stripe right now. Each has a connection of its own.
+	requests prometheus.Gauge
+	// usual has what almost every call needs, found once.
+	usual map[operation]usual
+}
+
+type usual struct {
+	ok       prometheus.Counter
+	duration prometheus.Observer
+}
+
+// state is a gauge that is 1 while the breaker is in one state.
+func state(name string, is func() bool) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name:        "till_stripe_breaker_state",
+		Help:        "1 for the state in which the breaker of calls to Stripe is: closed, half_open or open.",
+		ConstLabels: prometheus.Labels{"state": name},
+	}, func() float64 {
+		if is() {
+			return 1
+		}
+		return 0
+	})
+}
+
+// watch registers what is read when somebody looks.
+func (m *metrics) watch(reg prometheus.Registerer, c *Client) error {
+	in := func(s gobreaker.State) func() bool { return func() bool { return c.breaker.State() == s } }
+	return registerAll(reg,
+		state("closed", in(gobreaker.StateClosed)),
+		state("half_open", in(gobreaker.StateHalfOpen)),
+		state("open", in(gobreaker.StateOpen)),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "till_stripe_retry_budget",
+			Help: "How many second and third tries may be made at once. At 0, failures are not tried again.",
+		}, c.budget.left),
+	)
+}
+
+func registerAll(reg prometheus.Registerer, all ...prometheus.Collector) error {
+	for _, c := range all {
+		if err := reg.Register(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
+		usual: map[operation]usual{},
+		open: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "till_stripe_connections_open",
+			Help: "Connections to Stripe. Those that till_stripe_requests_in_flight does not need wait for work.",
+		}),
+		opened: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "till_stripe_connections_opened_total",
+			Help: "Connections opened to Stripe, each with a handshake. A warm service opens almost none.",
+		}),
+		requests: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "till_stripe_requests_in_flight",
+			Help: "Requests to Stripe that have not been answered yet.",
+		}),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "till_stripe_calls_total",
 			Help: "Calls to Stripe, each with all its tries, by operation and outcome.",
@@ -81,25 +145,22 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}),
 	}
 	for _, op := range operations {
-		m.duration.WithLabelValues(string(op))
+		m.usual[op] = usual{
+			m.calls.WithLabelValues(string(op), string(outcomeOK)), m.duration.WithLabelValues(string(op)),
+		}
 		m.retries.WithLabelValues(string(op))
 		for _, o := range outcomes {
 			m.calls.WithLabelValues(string(op), string(o))
 		}
 	}
-	for _, c := range []prometheus.Collector{m.calls, m.duration, m.retries, m.violations, m.offset} {
-		if err := reg.Register(c); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
+	return m, registerAll(reg, m.calls, m.duration, m.retries, m.violations, m.offset, m.open, m.opened, m.requests)
 }
 
 func (m *metrics) called(op operation, err *Error, took time.Duration) {
-	o := outcomeOK
-	if err != nil {
-		o = err.outcome
+	m.usual[op].duration.Observe(took.Seconds())
+	if err == nil {
+		m.usual[op].ok.Inc()
+		return
 	}
-	m.calls.WithLabelValues(string(op), string(o)).Inc()
-	m.duration.WithLabelValues(string(op)).Observe(took.Seconds())
+	m.calls.WithLabelValues(string(op), string(err.outcome)).Inc()
 }

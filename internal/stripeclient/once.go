@@ -115,12 +115,13 @@ func ofCustomer[T any](
 	k.version = c.versionFor(k.op, customer.IsAccount)
 	var all []T
 	for after, page := "", 0; page < maxHistoryPages; page++ {
-		k.method, k.form = http.MethodGet, query()
-		k.form.Add(customer.Param(), customer.ID)
-		k.form.Add("limit", "100")
+		params := query()
+		params.Add(customer.Param(), customer.ID)
+		params.Add("limit", "100")
 		if after != "" {
-			k.form.Add("starting_after", after)
+			params.Add("starting_after", after)
 		}
+		k.method, k.form = http.MethodGet, params.Encode()
 		a, err := do(ctx, c, k, func(a list[T]) error {
 			return a.check(func(one T) (err error) {
 				after, err = check(one)
@@ -144,7 +145,7 @@ func (c *Client) CloseSession(ctx context.Context, id string, customer customers
 		return problem.New(problem.Internal, errID)
 	}
 	_, err := do(ctx, c, call{
-		op: opCheckoutExpire, method: http.MethodPost, path: "/v1/checkout/sessions/" + id + "/expire", form: &form.Values{},
+		op: opCheckoutExpire, method: http.MethodPost, path: "/v1/checkout/sessions/" + id + "/expire",
 		key: rand.Text(), version: c.versionFor(opCheckoutExpire, customer.IsAccount),
 	}, func(a billing.CheckoutSession) error {
 		switch {

@@ -58,6 +58,12 @@ func (b *retryBudget) retry() bool {
 	return true
 }
 
+func (b *retryBudget) left() float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.tokens
+}
+
 // newBreaker stops calling a Stripe that is down: after half of at least twenty
 // tries that ended within ten seconds failed, for five seconds; then two tries
 // have to succeed before the others follow.

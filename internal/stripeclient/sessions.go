@@ -4,11 +4,8 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
-	"encoding/json"
 	"maps"
 	"net/http"
-
-	"github.com/stripe/stripe-go/v76/form"
 
 	"till/internal/billing"
 	"till/internal/catalog"
@@ -31,15 +28,15 @@ func (c *Client) CreateCheckoutSession(ctx context.Context, s billing.NewSession
 	if err != nil {
 		return billing.CheckoutSession{}, err
 	}
-	a.body.Replayed = isReplayed(a.LastResponse.Header)
+	a.body.Replayed = a.replayed
 	return a.body, nil
 }
 
 // sessionForm refuses a session of nobody: Stripe would create it, and an absent
 // customer in the answer would be the one expected.
-func sessionForm(s billing.NewSession) (*form.Values, error) {
+func sessionForm(s billing.NewSession) (string, error) {
 	if !catalog.ValidID(s.Customer) {
-		return nil, errCustomer
+		return "", errCustomer
 	}
 	return encode(s.Params)
 }
@@ -113,7 +110,7 @@ func (c *Client) CheckoutSession(ctx context.Context, id string, livemode bool) 
 	if catalog.IsMissing(err) {
 		// Reading nothing takes less time than reading a session of somebody else's, and
 		// the caller, who is told the same, has a clock.
-		_ = json.Unmarshal(anySession, new(answer[billing.CheckoutSession]))
+		_ = decode(anySession, new(billing.CheckoutSession))
 	}
 	return a.body, err
 }
@@ -151,7 +148,7 @@ func (c *Client) CreatePortalSession(ctx context.Context, s billing.NewSession) 
 		// Nobody asked for one, so nothing of one is passed on.
 		a.body.Flow = nil
 	}
-	a.body.Replayed = isReplayed(a.LastResponse.Header)
+	a.body.Replayed = a.replayed
 	return a.body, nil
 }
 
