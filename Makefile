@@ -93,7 +93,7 @@ install: build ## install it as till (PREFIX=/usr/local, or where go install put
 test: ## run all tests, with the race detector where a C compiler is present
 	@if problem=$$(CGO_ENABLED=1 $(GO) build -race runtime/cgo 2>&1); then \
 		echo 'go test -race ./...'; \
-		CGO_ENABLED=1 $(GO) test -race -timeout $(TEST_TIMEOUT) ./...; \
+		CGO_ENABLED=1 $(GO) test -race -timeout $(TEST_TIMEOUT) ./... && $(GO) test -run AllocatesLittle ./cmd/api; \
 	elif [ '$(CI)' = true ]; then \
 		echo "The race detector needs a C compiler with its headers, and CI may not go without: $$problem" >&2; \
 		exit 1; \

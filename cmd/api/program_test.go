@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -44,11 +45,17 @@ func newProgram(t *testing.T, stop context.CancelFunc) *program {
 // start runs till with args; more is added to an otherwise empty environment.
 func start(t *testing.T, args []string, more ...string) *program {
 	t.Helper()
+	return startWriting(t, func(to *output) io.Writer { return to }, args, more...)
+}
+
+// startWriting is start with something in front of where the log goes to.
+func startWriting(t *testing.T, front func(*output) io.Writer, args []string, more ...string) *program {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	p := newProgram(t, stop)
 	// The first of two equal names counts.
 	environ := append(slices.Clone(more), "TILL_ADDR=127.0.0.1:0", "TILL_OPS_ADDR=127.0.0.1:0")
-	go func() { p.exited <- run(ctx, process{args, environ, p.stdout, p.stderr}) }()
+	go func() { p.exited <- run(ctx, process{args, environ, p.stdout, front(p.stderr)}) }()
 	t.Cleanup(func() {
 		stop()
 		select {
@@ -281,6 +288,34 @@ func TestARunningRequestIsFinishedOnTheWayOut(t *testing.T) {
 }
 
 // faultsLeft is how many faults the sandbox of base still has in store.
+// held is a log that is not read while its lock is taken.
+type held struct {
+	sync.Mutex
+	to io.Writer
+}
+
+func (h *held) Write(lines []byte) (int, error) {
+	h.Lock()
+	defer h.Unlock()
+	return h.to.Write(lines)
+}
+
+func TestRequestsAreServedWhileNobodyReadsTheLog(t *testing.T) {
+	t.Parallel()
+	log := &held{}
+	p := startWriting(t, func(to *output) io.Writer { log.to = to; return log }, []string{"serve", "--dev"}).ready()
+	const served = 200
+	log.Lock()
+	for n := range served {
+		p.exchange("GET", p.public+"/plans", http.Header{"X-Request-Id": {fmt.Sprintf("held-%d", n)}}, "")
+	}
+	log.Unlock()
+	p.eventually("written", func() bool { return strings.Count(p.stderr.String(), `"request_id":"held-`) == served })
+	if metrics := p.call("GET", p.ops+"/metrics", "", "").body; !strings.Contains(metrics, `till_log_lines_dropped_total{kind="ordinary"} 0`) {
+		t.Error("the metrics do not count lines that were dropped")
+	}
+}
+
 func faultsLeft(p *program, base string) int {
 	var page struct {
 		Faults []struct{} `json:"data"`

@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,15 +27,16 @@ import (
 	"github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/form"
 
+	"till/internal/billing"
 	"till/internal/config"
 	"till/internal/sandbox"
 	"till/internal/stripeclient"
 	"till/internal/telemetry"
 )
 
-// inMemory is Stripe without a network: the sandbox answers, but for the sessions after
+// warmStripe is Stripe without a network: the sandbox answers, but for the sessions after
 // the first, which are that one.
-type inMemory struct {
+type warmStripe struct {
 	sandbox http.Handler
 	calls   atomic.Int64
 
@@ -47,7 +49,7 @@ type inMemory struct {
 const sessions = "/v1/checkout/sessions"
 
 // RoundTrip implements http.RoundTripper.
-func (m *inMemory) RoundTrip(r *http.Request) (*http.Response, error) {
+func (m *warmStripe) RoundTrip(r *http.Request) (*http.Response, error) {
 	m.calls.Add(1)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,7 +121,7 @@ redirects: {allow: ["https://app.example.com"], default: "https://app.example.co
 // warm is a whole service that has served its caller before.
 type warm struct {
 	*service
-	stripe *inMemory
+	stripe *warmStripe
 	header http.Header
 }
 
@@ -146,7 +148,7 @@ func newWarm(tb testing.TB, log io.Writer, authentication, audit string) *warm {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	w := &warm{stripe: &inMemory{sandbox: fake.Handler()}, header: http.Header{
+	w := &warm{stripe: &warmStripe{sandbox: fake.Handler()}, header: http.Header{
 		"Authorization": {"Bearer " + token}, "Content-Type": {"application/json"}, "Accept": {"*/*"}, "User-Agent": {"warm"},
 	}}
 	lines := telemetry.NewLines(log)
@@ -184,6 +186,20 @@ func (w *warm) checkout(tb testing.TB) int {
 	return w.serve(tb, &discarded{header: http.Header{}})
 }
 
+// sent is the session that was opened last, to be opened once more.
+func (w *warm) sent(tb testing.TB) billing.NewSession {
+	tb.Helper()
+	fields, err := url.ParseQuery(string(w.stripe.form))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	params := map[string]any{}
+	for name, values := range fields {
+		params[name] = values[0]
+	}
+	return billing.NewSession{IdempotencyKey: "key", Params: params, Customer: fields.Get("customer")}
+}
+
 const warmBody = `{"plan":"pro","quantity":2}`
 
 func (w *warm) serve(tb testing.TB, to *discarded) int {
@@ -214,6 +230,28 @@ func (d *discarded) SetWriteDeadline(time.Time) error { return nil }
 // Write implements http.ResponseWriter.
 func (d *discarded) Write(p []byte) (int, error) { return len(p), nil }
 
+// TestAWarmCheckoutAsksStripeOnceAndNobodyElse: the database is not even there.
+func TestAWarmCheckoutAsksStripeOnceAndNobodyElse(t *testing.T) {
+	t.Parallel()
+	var log output
+	w := newWarm(t, &log, "", "off")
+	if err := w.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	said := len(log.String())
+	for n := range int64(5) {
+		if status := w.checkout(t); status != http.StatusCreated {
+			t.Fatal(status)
+		}
+		if got := w.stripe.calls.Load(); got != n+1 {
+			t.Fatalf("%d calls to Stripe for %d checkouts", got, n+1)
+		}
+	}
+	if news := log.String()[said:]; strings.Contains(news, `"level":"WARN"`) || strings.Contains(news, `"level":"ERROR"`) {
+		t.Errorf("somebody has missed the database:\n%s", news)
+	}
+}
+
 // BenchmarkWarmCheckout is a checkout of somebody who was here before, but for what
 // net/http and the wire cost; BenchmarkBareCallRaw is the least that stripe-go needs for
 // the same session. Rows of the audit are written beside it, and count.
@@ -237,25 +275,56 @@ func BenchmarkWarmCheckout(b *testing.B) {
 
 // BenchmarkBareCallRaw sends a ready form and decodes the answer.
 func BenchmarkBareCallRaw(b *testing.B) {
+	call := newWarm(b, io.Discard, "", "off").bare(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		call()
+	}
+}
+
+// BenchmarkWarmToBare says how much longer a warm checkout takes than a bare CallRaw. They
+// take turns, so that whatever else the machine does slows both.
+func BenchmarkWarmToBare(b *testing.B) {
+	const turn = 100
 	w := newWarm(b, io.Discard, "", "off")
+	call, to := w.bare(b), &discarded{header: http.Header{}}
+	var ratios []float64
+	for b.Loop() {
+		began := time.Now()
+		for range turn {
+			call()
+		}
+		between := time.Now()
+		for range turn {
+			clear(to.header)
+			w.serve(b, to)
+		}
+		ratios = append(ratios, float64(time.Since(between))/float64(between.Sub(began)))
+	}
+	slices.Sort(ratios)
+	b.ReportMetric(ratios[len(ratios)/2], "x-bare")
+}
+
+// bare is the least that stripe-go needs for the session that was opened first.
+func (w *warm) bare(tb testing.TB) (call func()) {
+	tb.Helper()
 	backend := stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
 		HTTPClient: &http.Client{Transport: w.stripe}, MaxNetworkRetries: stripe.Int64(0),
 		EnableTelemetry: stripe.Bool(false), LeveledLogger: &stripe.LeveledLogger{Level: stripe.LevelNull},
 	})
 	fields, err := url.ParseQuery(string(w.stripe.form))
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	body := &form.Values{}
 	for name, values := range fields {
 		body.Add(name, values[0])
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		params := &stripe.Params{Context: b.Context()}
+	return func() {
+		params := &stripe.Params{Context: tb.Context()}
 		params.SetIdempotencyKey("key")
 		if err := backend.CallRaw(http.MethodPost, sessions, "sk_test_warm", body, params, new(stripe.CheckoutSession)); err != nil {
-			b.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 }

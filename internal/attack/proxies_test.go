@@ -63,6 +63,14 @@ func smuggle(t *testing.T, name, variable, configuration string, args func(dir, 
 	}
 	close(stop)
 	others.Wait()
+	// The log is written in order, and a moment later.
+	const last = "X-Request-Id: after-all\r\nConnection: close\r\n\r\n"
+	exchange(t, front, "GET /nothing HTTP/1.1\r\nHost: x\r\n"+last)
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(p.log(), `"after-all"`); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the log does not come to its end")
+		}
+	}
 	seen := map[string]int{}
 	for _, m := range regexp.MustCompile(`"request_id":"(smuggled-\d+)"`).FindAllStringSubmatch(p.log(), -1) {
 		seen[m[1]]++

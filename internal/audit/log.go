@@ -31,7 +31,7 @@ func Modes() []Mode { return []Mode{Async, Sync, Off} }
 const (
 	// collectFor is how long events wait for others in Async: what a crash may lose.
 	collectFor = 200 * time.Millisecond
-	batchSize  = 100
+	batchSize  = 500
 	// queueSize bounds what waits while the database is away. Refusals get half of it.
 	queueSize = 4096
 	// What a database that hangs may cost in a crash; then the events are in the log.
@@ -78,7 +78,8 @@ type entry struct {
 	Event
 	// safe says that the database or the log has it.
 	safe bool
-	// tried is closed once the database has taken the event or refused it.
+	// tried is closed once the database has taken the event or refused it; nil when
+	// nobody waits for that.
 	tried chan struct{}
 }
 
@@ -116,13 +117,17 @@ func (l *Log) Record(ctx context.Context, event Event) {
 		return
 	}
 	event.At, event.ID = time.Now(), rand.Text()
-	e := &entry{Event: event.storable(), tried: make(chan struct{})}
+	e := &entry{Event: event.storable()}
+	waits := l.o.Mode == Sync && weight == kept
+	if waits {
+		e.tried = make(chan struct{})
+	}
 	tried := e.tried
 	if !l.enqueue(e, weight) {
 		l.lose(ctx, []*entry{e})
 		return
 	}
-	if l.o.Mode != Sync || weight != kept {
+	if !waits {
 		return
 	}
 	timer := time.NewTimer(answerWithin)

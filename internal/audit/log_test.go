@@ -83,11 +83,11 @@ func TestAsyncCollectsAndAsksTheDatabaseFewTimes(t *testing.T) {
 		}
 		// As many as fill a batch do not wait.
 		start := time.Now()
-		for i := range 100 {
+		for i := range 500 {
 			d.Record(t.Context(), event(fmt.Sprint("cs_", i), audit.OK))
 		}
 		synctest.Wait()
-		if len(d.store.batches()) != 2 || d.store.batches()[1] != 100 || !time.Now().Equal(start) {
+		if len(d.store.batches()) != 2 || d.store.batches()[1] != 500 || !time.Now().Equal(start) {
 			t.Errorf("batches %v after %v", d.store.batches(), time.Since(start))
 		}
 		d.end()

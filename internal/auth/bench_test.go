@@ -42,6 +42,23 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
+// BenchmarkRemembered is a token that was good before.
+func BenchmarkRemembered(b *testing.B) {
+	v, _ := staticOf(b, auth.Issuer{}, auth.Options{TokenCache: 100})
+	for name, token := range map[string]string{
+		"RS256": genuine("", "", "rsa"), "ES256": genuine(`"alg":"ES256","kid":"p256"`, "", "p256"),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := v.Verify(b.Context(), token); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkAuthenticate is what a whole request costs, without a token to look at.
 func BenchmarkAuthenticate(b *testing.B) {
 	v := everyPolicy(b)

@@ -33,6 +33,14 @@ func (id *ID) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// MarshalJSONTo implements json.MarshalerTo: an absent reference is null.
+func (id ID) MarshalJSONTo(e *jsontext.Encoder) error {
+	if id == "" {
+		return e.WriteToken(jsontext.Null)
+	}
+	return e.WriteToken(jsontext.String(string(id)))
+}
+
 // UnmarshalJSONFrom implements json.UnmarshalerFrom, which is UnmarshalJSON without a
 // copy and a second look.
 func (id *ID) UnmarshalJSONFrom(d *jsontext.Decoder) error {
@@ -48,15 +56,7 @@ func (id *ID) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return id.UnmarshalJSON(value)
 }
 
-// MarshalJSONTo implements json.MarshalerTo: an absent reference is null.
-func (id ID) MarshalJSONTo(e *jsontext.Encoder) error {
-	if id == "" {
-		return e.WriteToken(jsontext.Null)
-	}
-	return e.WriteToken(jsontext.String(string(id)))
-}
-
-// MarshalJSON is MarshalJSONTo for encoding/json.
+// MarshalJSON implements json.Marshaler: an absent reference is null.
 func (id ID) MarshalJSON() ([]byte, error) {
 	if id == "" {
 		return []byte("null"), nil

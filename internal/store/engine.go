@@ -7,6 +7,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"till/internal/audit"
 )
 
 // engine is one kind of database. Statements are written once, in what the two
@@ -19,6 +21,8 @@ type engine interface {
 	queryRow(ctx context.Context, dest []any, query string, args ...any) error
 	// query calls each once per row.
 	query(ctx context.Context, each func(scan) error, query string, args ...any) error
+	// eventRows is a query that returns the events, in the order of auditColumns.
+	eventRows(events []audit.Event) (rows string, args []any, err error)
 	// clock is an expression for the database's own time, in unix milliseconds.
 	clock() string
 	migrate(ctx context.Context) error

@@ -18,7 +18,7 @@ const (
 	// many more there may be of those that are warnings or errors.
 	ordinaryRoom = 1 << 20
 	reservedRoom = 1 << 20
-	// patience is how long who logs a warning or an error waits for room.
+	// patience is how long who logs a warning or an error waits until it is written.
 	patience = 10 * time.Millisecond
 	// finishWithin is how long the end may take.
 	finishWithin = time.Second
@@ -30,10 +30,12 @@ const (
 // reads them, and many lines are one write. While nobody reads, lines wait in bounded
 // memory. Then ordinary ones are dropped and counted; warnings and errors, audit rows that
 // stand in the log only among them, have room of their own, and are dropped only when that
-// is full too and who logs has waited 10 ms. It says in the log what is missing there.
+// is full too. It says in the log what is missing there.
 //
-// A line is out 10 ms after it was logged, a warning or an error at once: a process that is
-// killed loses what is newer.
+// Who logs a warning or an error goes on when it is written, so that no crash is the end of
+// it; but after 10 ms while nobody reads, and at once when somebody has waited so long
+// before him. An ordinary line is out 10 ms after it was logged: a process that is killed
+// loses what is newer.
 type Lines struct {
 	to io.Writer
 	// wake says that something waits, hurry that it is important; each takes one note.
@@ -43,7 +45,9 @@ type Lines struct {
 
 	mu             sync.Mutex
 	pending, spare []byte
-	// stuck says that somebody has waited for room in vain.
+	// done is closed when what is pending is written; nil when nobody waits for it.
+	done chan struct{}
+	// stuck says that somebody has waited in vain.
 	stuck bool
 	over  bool
 	// dropped counts ordinary and important lines, unsaid those that the log does not know
@@ -118,8 +122,8 @@ func (l *Lines) wait() bool {
 // flush writes what waits.
 func (l *Lines) flush() {
 	l.mu.Lock()
-	batch := l.pending
-	l.pending, l.spare, l.stuck = l.spare[:0], nil, false
+	batch, done := l.pending, l.done
+	l.pending, l.spare, l.done, l.stuck = l.spare[:0], nil, nil, false
 	if l.unsaid > 0 {
 		batch = fmt.Appendf(batch, `{"time":%q,"level":"WARN","msg":"lines of the log are missing here","lines":%d}`+"\n",
 			time.Now().Format(time.RFC3339Nano), l.unsaid)
@@ -132,6 +136,9 @@ func (l *Lines) flush() {
 	}
 	// Where a log cannot be written to, nobody is left to be told.
 	_, _ = l.to.Write(batch)
+	if done != nil {
+		close(done)
+	}
 	if cap(batch) <= keptRoom {
 		l.mu.Lock()
 		l.spare = batch
@@ -157,14 +164,22 @@ type sink struct {
 
 // Write takes one line. It does not fail.
 func (s sink) Write(line []byte) (int, error) {
-	if !s.take(line) && (!s.waits() || !s.take(line)) {
+	done, taken := s.take(line)
+	if !taken && s.waits(s.room) {
+		done, taken = s.take(line)
+	}
+	switch {
+	case !taken:
 		s.drop()
+	case done != nil:
+		s.waits(done)
 	}
 	return len(line), nil
 }
 
-// take puts the line behind those that wait, if there is room.
-func (s sink) take(line []byte) bool {
+// take puts the line behind those that wait, if there is room. done is closed when an
+// important one is written; nil if it is.
+func (s sink) take(line []byte) (done <-chan struct{}, taken bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	most := ordinaryRoom
@@ -174,23 +189,27 @@ func (s sink) take(line []byte) bool {
 	switch {
 	case s.over:
 		_, _ = s.to.Write(line)
-		return true
+		return nil, true
 	case len(s.pending)+len(line) > most:
-		return false
+		return nil, false
 	}
 	if len(s.pending) == 0 {
 		note(s.wake)
 	}
 	s.pending = append(s.pending, line...)
-	if s.important {
-		note(s.hurry)
+	if !s.important {
+		return nil, true
 	}
-	return true
+	if s.done == nil {
+		s.done = make(chan struct{})
+	}
+	note(s.hurry)
+	return s.done, true
 }
 
-// waits returns when there may be room for an important line; false when there is no sense
-// in waiting.
-func (s sink) waits() bool {
+// waits returns true when there is something on c, and false when there is no sense in
+// waiting for it.
+func (s sink) waits(c <-chan struct{}) bool {
 	s.mu.Lock()
 	stuck := s.stuck
 	s.mu.Unlock()
@@ -200,7 +219,7 @@ func (s sink) waits() bool {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
-	case <-s.room:
+	case <-c:
 		return true
 	case <-timer.C:
 		s.mu.Lock()
