@@ -104,6 +104,9 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	if s.store, err = store.Open(ctx, cfg.Database.URL.Reveal(), nil); err != nil {
 		return err
 	}
+	if err = s.openRedis(); err != nil {
+		return err
+	}
 	if s.stripe, err = stripeclient.New(stripeclient.Options{
 		Key: cfg.Stripe.Key, BaseURL: cfg.Stripe.APIBase, Version: cfg.Stripe.Version, Versions: cfg.Stripe.Versions, Connected: cfg.Stripe.Connected,
 		URLHosts: s.sessionHosts(), RatePerEndpoint: ratePerReplica(cfg.Limits), Metrics: reg,
@@ -166,14 +169,19 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	return err
 }
 
-// limits are those of callers, counted together with the other replicas if there is Redis.
-func (s *service) limits(reg prometheus.Registerer) (_ *ratelimit.Limits, err error) {
-	in := s.cfg.Limits
-	if !in.RedisURL.IsZero() {
-		if s.redis, err = ratelimit.OpenRedis(in.RedisURL); err != nil {
-			return nil, fmt.Errorf("limits.redis_url %w", err)
+// openRedis does nothing without limits.redis_url.
+func (s *service) openRedis() (err error) {
+	if at := s.cfg.Limits.RedisURL; !at.IsZero() {
+		if s.redis, err = ratelimit.OpenRedis(at); err != nil {
+			return fmt.Errorf("limits.redis_url %w", err)
 		}
 	}
+	return nil
+}
+
+// limits are those of callers, counted together with the other replicas if there is Redis.
+func (s *service) limits(reg prometheus.Registerer) (*ratelimit.Limits, error) {
+	in := s.cfg.Limits
 	return ratelimit.New(ratelimit.Options{
 		OwnerWritesPerMinute: in.OwnerWritesPerMinute, AddressPerMinute: in.AddressPerMinute, Replicas: in.Replicas,
 		Redis: s.redis, Salt: stripeclient.Fingerprint(s.cfg.Stripe.Key, s.cfg.Stripe.Connected), Metrics: reg,
