@@ -104,7 +104,7 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	if s.store, err = store.Open(ctx, cfg.Database.URL.Reveal(), nil); err != nil {
 		return err
 	}
-	if err = s.openRedis(); err != nil {
+	if s.redis, err = openRedis(cfg.Limits); err != nil {
 		return err
 	}
 	if s.stripe, err = stripeclient.New(stripeclient.Options{
@@ -169,14 +169,16 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	return err
 }
 
-// openRedis does nothing without limits.redis_url.
-func (s *service) openRedis() (err error) {
-	if at := s.cfg.Limits.RedisURL; !at.IsZero() {
-		if s.redis, err = ratelimit.OpenRedis(at); err != nil {
-			return fmt.Errorf("limits.redis_url %w", err)
-		}
+// openRedis returns where replicas count together; nil if nothing is configured.
+func openRedis(in config.Limits) (*ratelimit.Redis, error) {
+	if in.RedisURL.IsZero() {
+		return nil, nil
 	}
-	return nil
+	r, err := ratelimit.OpenRedis(in.RedisURL)
+	if err != nil {
+		return nil, fmt.Errorf("limits.redis_url %w", err)
+	}
+	return r, nil
 }
 
 // limits are those of callers, counted together with the other replicas if there is Redis.
