@@ -172,7 +172,7 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 // openRedis returns where replicas count together; nil if nothing is configured.
 func openRedis(in config.Limits) (*ratelimit.Redis, error) {
 	if in.RedisURL.IsZero() {
-		return nil, nil
+		return nil, nil //nolint:nilnil // no Redis is a configuration
 	}
 	r, err := ratelimit.OpenRedis(in.RedisURL)
 	if err != nil {
