@@ -15,6 +15,9 @@ func (l *loader) judgeLimits() Limits {
 	l.atLeast("limits.stripe_rps_per_endpoint", in.StripeRPSPerEndpoint, 0)
 	l.atLeast("limits.replicas", in.Replicas, 1)
 	l.judgeRedis(in.RedisURL)
+	if !in.RedisURL.IsZero() && in.Replicas == 1 {
+		l.warn("limits.replicas", "is 1, and limits.redis_url is for several: while Redis is gone, each of them would take the whole of every limit")
+	}
 	return Limits(in)
 }
 

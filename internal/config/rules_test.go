@@ -82,7 +82,8 @@ func TestRedisURLs(t *testing.T) {
 	t.Parallel()
 	at := func(u string) []string { return []string{"TILL_LIMITS_REDIS_URL=" + u} }
 	check(t, false, []rule{
-		{"a host", at("redis://localhost"), "", ""},
+		{"a host", at("redis://localhost"), "", "limits.replicas"},
+		{"a host of several", append(at("redis://localhost"), "TILL_LIMITS_REPLICAS=2"), "", ""},
 		{"everything", at("rediss://user:canary%2F@redis.example.com:6380/3"), "", ""},
 		{"an address", at("redis://:canary@[2001:db8::1]:6379/"), "", ""},
 		{"no scheme", at("redis:6379"), "limits.redis_url: names no host", ""},

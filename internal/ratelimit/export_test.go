@@ -10,24 +10,18 @@ import (
 	"till/internal/secret"
 )
 
-// Patient makes Redis count as there for as long as an answer may take on a busy machine.
-func (r *Redis) Patient() *Redis {
-	r.patience = time.Minute
-	o := r.client.Options()
-	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout, o.DialTimeout = r.patience, r.patience, r.patience, r.patience
-	_ = r.client.Close()
-	r.client = redis.NewClient(o)
-	return r
-}
-
-// OpenRedisTrusting trusts other certificates than the machine does.
-func OpenRedisTrusting(at secret.Secret, roots *x509.CertPool) (*Redis, error) {
+// OpenPatient is OpenRedis for a busy machine: an answer may take as long as it likes.
+// Other certificates than the machine's may be trusted.
+func OpenPatient(at secret.Secret, roots *x509.CertPool) (*Redis, error) {
 	o, err := redisOptions(at)
 	if err != nil {
 		return nil, err
 	}
-	o.TLSConfig.RootCAs = roots
-	return &Redis{client: redis.NewClient(o), patience: patience, news: make(chan error, 1)}, nil
+	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout, o.DialTimeout = time.Minute, time.Minute, time.Minute, time.Minute
+	if o.TLSConfig != nil {
+		o.TLSConfig.RootCAs = roots
+	}
+	return &Redis{client: redis.NewClient(o), patience: time.Minute, news: make(chan error, 1)}, nil
 }
 
 // Gone reports whether Redis counts as gone.

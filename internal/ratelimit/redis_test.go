@@ -29,17 +29,28 @@ const slow = 5
 
 func open(t testing.TB, at secret.Secret) *ratelimit.Redis {
 	t.Helper()
-	r, err := ratelimit.OpenRedis(at)
-	if err != nil {
-		t.Fatal(err)
+	return closing(t)(ratelimit.OpenRedis(at))
+}
+
+func openPatient(t testing.TB, at secret.Secret) *ratelimit.Redis {
+	t.Helper()
+	return closing(t)(ratelimit.OpenPatient(at, nil))
+}
+
+func closing(t testing.TB) func(*ratelimit.Redis, error) *ratelimit.Redis {
+	return func(r *ratelimit.Redis, err error) *ratelimit.Redis {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = r.Close() })
+		return r
 	}
-	t.Cleanup(func() { _ = r.Close() })
-	return r
 }
 
 func patient(t testing.TB, s *redistest.Server) *ratelimit.Redis {
 	t.Helper()
-	return open(t, s.URL()).Patient()
+	return openPatient(t, s.URL())
 }
 
 // admitted is how many of n writes are let through.
@@ -318,7 +329,7 @@ func TestPasswordsUsersDatabasesAndTLS(t *testing.T) {
 	t.Run("password and database", func(t *testing.T) {
 		t.Parallel()
 		s := redistest.Start(t, redistest.Options{Settings: map[string]string{"requirepass": "canary/#?"}})
-		r := open(t, secret.New(s.URL().Reveal()+"/3")).Patient()
+		r := openPatient(t, secret.New(s.URL().Reveal()+"/3"))
 		if err := r.Probe(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -332,10 +343,10 @@ func TestPasswordsUsersDatabasesAndTLS(t *testing.T) {
 		do(t, s, "ACL", "SETUSER", "till", "on", ">canary", "~till:*", "+eval", "+evalsha", "+get", "+set", "+time")
 		do(t, s, "ACL", "SETUSER", "default", "off")
 		host := strings.TrimPrefix(s.URL().Reveal(), "redis://")
-		if err := open(t, secret.New("redis://till:canary@"+host)).Patient().Probe(t.Context()); err != nil {
+		if err := openPatient(t, secret.New("redis://till:canary@"+host)).Probe(t.Context()); err != nil {
 			t.Error(err)
 		}
-		err := open(t, secret.New("redis://till:wrong-canary@"+host)).Patient().Probe(t.Context())
+		err := openPatient(t, secret.New("redis://till:wrong-canary@"+host)).Probe(t.Context())
 		if err == nil || strings.Contains(err.Error(), "canary") {
 			t.Errorf("a wrong password: %v", err)
 		}
@@ -349,15 +360,10 @@ func TestPasswordsUsersDatabasesAndTLS(t *testing.T) {
 		}
 		roots := x509.NewCertPool()
 		roots.AppendCertsFromPEM(text)
-		r, err := ratelimit.OpenRedisTrusting(s.URL(), roots)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := r.Patient().Probe(t.Context()); err != nil {
+		if err := closing(t)(ratelimit.OpenPatient(s.URL(), roots)).Probe(t.Context()); err != nil {
 			t.Error(err)
 		}
-		_ = r.Close()
-		if err := open(t, s.URL()).Patient().Probe(t.Context()); err == nil {
+		if err := openPatient(t, s.URL()).Probe(t.Context()); err == nil {
 			t.Error("a certificate that nobody vouches for was accepted")
 		}
 	})
@@ -407,19 +413,20 @@ func TestNonsenseIsNoAnswer(t *testing.T) {
 		":1\r\n", "+OK\r\n", "$-1\r\n", "*-1\r\n", "*0\r\n", "*1\r\n:1\r\n", "*2\r\n:2\r\n:0\r\n", "*2\r\n:-1\r\n:0\r\n",
 		"*2\r\n:1\r\n:-1\r\n", "*2\r\n:0\r\n:99999999999999\r\n", "*2\r\n$1\r\n1\r\n:0\r\n", "*2\r\n:1\r\n$1\r\n0\r\n",
 		"*3\r\n:1\r\n:0\r\n:0\r\n", "*2\r\n:1\r\n*0\r\n", "-ERR no\r\n", "-NOSCRIPT no\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "\x00\x00\r\n",
-		"", "*2\r\n:1\r\n", "*2\r\n:1\r\n$9\r\n1",
+		"", "*2\r\n:1\r\n$9\r\n1",
 	} {
-		r := open(t, speaks(t, answer))
-		if strings.HasSuffix(answer, "\n") && answer != "*2\r\n:1\r\n" { // the others have no end
-			r.Patient()
+		opened := openPatient
+		if !strings.HasSuffix(answer, "\n") { // it has no end
+			opened = open
 		}
+		r := opened(t, speaks(t, answer))
 		l := limits(t, ratelimit.Options{OwnerWritesPerMinute: 60, Replicas: 2, Redis: r, Now: now.now})
 		if got := admitted(t, l, "alice", 20); got != 5 || !r.Gone() {
 			t.Errorf("%q: %d of a share of 5 were admitted, and Redis counts as gone: %v", answer, got, r.Gone())
 		}
 	}
 	// So that what is above is no failure of the server.
-	r := open(t, speaks(t, "*2\r\n:1\r\n:0\r\n")).Patient()
+	r := openPatient(t, speaks(t, "*2\r\n:1\r\n:0\r\n"))
 	l := limits(t, ratelimit.Options{OwnerWritesPerMinute: 60, Replicas: 2, Redis: r, Now: now.now})
 	if got := admitted(t, l, "alice", 20); got != 20 || r.Gone() {
 		t.Errorf("a server that always says yes admits %d of 20", got)

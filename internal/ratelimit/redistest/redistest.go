@@ -99,8 +99,10 @@ func (s *Server) listen() error {
 	return certify(s.Roots, key)
 }
 
-// The shell waits for a word. When this process ends without one, it cleans up.
-const run = `folder=$1
+// The shell waits for a word. When this process ends without one, it cleans up. The end
+// of a parent is a hang-up to those whose family has a frozen member.
+const run = `trap '' HUP
+folder=$1
 shift
 "$@" >/dev/null 2>&1 &
 echo $!
@@ -169,6 +171,9 @@ func (s *Server) Stop() error {
 
 // Freeze stops the server in its tracks: connections stay open, and nothing answers.
 func (s *Server) Freeze() error { return syscall.Kill(s.pid, syscall.SIGSTOP) }
+
+// Process is the id of the server's process.
+func (s *Server) Process() int { return s.pid }
 
 // Thaw lets it go on.
 func (s *Server) Thaw() error { return syscall.Kill(s.pid, syscall.SIGCONT) }
