@@ -23,9 +23,11 @@ version_of = $(shell awk '$$1 == "$(2)" { print $$2; exit }' tools/$(1)/go.mod)
 LINT_MODULE := github.com/golangci/golangci-lint/v2
 MOCK_MODULE := github.com/stripe/stripe-mock
 MUTANTS_MODULE := github.com/go-gremlins/gremlins
+BENCHSTAT_MODULE := golang.org/x/perf
 
 GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(call version_of,golangci-lint,$(LINT_MODULE))
 GREMLINS := $(TOOLS)/gremlins-$(call version_of,gremlins,$(MUTANTS_MODULE))
+BENCHSTAT := $(TOOLS)/benchstat-$(call version_of,benchstat,$(BENCHSTAT_MODULE))
 STRIPE_MOCK_2023 := $(TOOLS)/stripe-mock-$(call version_of,stripe-mock-2023-10-16,$(MOCK_MODULE))
 STRIPE_MOCK_2026 := $(TOOLS)/stripe-mock-$(call version_of,stripe-mock-2026-08-26,$(MOCK_MODULE))
 
@@ -70,7 +72,7 @@ INSTALL_DIR = $(if $(PREFIX),$(PREFIX)/bin,$(or $(shell $(GO) env GOBIN),$(shell
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: ## start the service with the built-in sandbox; no account, no configuration
@@ -156,6 +158,11 @@ mutants: $(GREMLINS) ## change the code and see whether tests notice; MUTANTS=pa
 .PHONY: nightly
 nightly: check test contract fuzz smoke browser oidc torture attack mutants ## everything, at full length
 
+.PHONY: bench-compare
+bench-compare: $(BENCHSTAT) ## run the Go benchmarks beside those of a commit: BASE=main (BENCH, COUNT, BENCHTIME)
+	@[ -n '$(BASE)' ] || { echo 'Which commit to compare with? make bench-compare BASE=main' >&2; exit 2; }
+	bash tools/benchstat/compare.sh '$(BENCHSTAT)' '$(BASE)'
+
 ##@ Keep
 
 # Works without a network once the tools are built and the modules are downloaded.
@@ -214,3 +221,6 @@ $(STRIPE_MOCK_2023): tools/stripe-mock-2023-10-16/go.mod tools/stripe-mock-2023-
 
 $(STRIPE_MOCK_2026): tools/stripe-mock-2026-08-26/go.mod tools/stripe-mock-2026-08-26/go.sum
 	$(call build_tool,stripe-mock-2026-08-26,$(MOCK_MODULE))
+
+$(BENCHSTAT): tools/benchstat/go.mod tools/benchstat/go.sum
+	$(call build_tool,benchstat,$(BENCHSTAT_MODULE)/cmd/benchstat)
