@@ -34,6 +34,8 @@ type serveOptions struct {
 	// drainPause is how long the load balancer has to notice that readiness is
 	// off, before the listener closes.
 	drainPause time.Duration
+	// stripe carries the calls to Stripe in a test's place; nil is the network.
+	stripe http.RoundTripper
 }
 
 // service is the program as a value: built whole, then run.
@@ -104,7 +106,7 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	}
 	if s.stripe, err = stripeclient.New(stripeclient.Options{
 		Key: cfg.Stripe.Key, BaseURL: cfg.Stripe.APIBase, Version: cfg.Stripe.Version, Versions: cfg.Stripe.Versions, Connected: cfg.Stripe.Connected,
-		URLHosts: s.sessionHosts(), RatePerEndpoint: ratePerReplica(cfg.Limits), Metrics: reg,
+		URLHosts: s.sessionHosts(), RatePerEndpoint: ratePerReplica(cfg.Limits), Transport: s.o.stripe, Metrics: reg,
 	}); err != nil {
 		return err
 	}

@@ -54,6 +54,8 @@ type Options struct {
 	URLHosts []string
 	// DialContext opens connections; TCP by default.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	// Transport carries the requests in place of connections of our own; those by default.
+	Transport http.RoundTripper
 	// RatePerEndpoint bounds the calls per second of each operation; 0 is no bound.
 	RatePerEndpoint float64
 	// TryTimeout bounds one try (8 s), Deadline a call with all its tries (12 s).
@@ -114,6 +116,9 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	pool := newPool(o.DialContext)
+	if o.Transport == nil {
+		o.Transport = pool
+	}
 	c := &Client{
 		o: o, hosts: newSessionHosts(base, o.URLHosts), budget: newRetryBudget(), breaker: newBreaker(o.TryTimeout),
 		limiters: map[operation]*rate.Limiter{}, metrics: m, pool: pool,
@@ -128,7 +133,7 @@ func New(o Options) (*Client, error) {
 	c.backend = stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
 		URL: stripe.String(o.BaseURL),
 		HTTPClient: &http.Client{
-			Transport:     &tripper{next: pool, clock: c.clock, account: o.Connected},
+			Transport:     &tripper{next: o.Transport, clock: c.clock, account: o.Connected},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		MaxNetworkRetries: stripe.Int64(0),
