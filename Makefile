@@ -60,6 +60,9 @@ ATTACK ?= $(if $(filter true,$(CI)),short,full)
 MUTANTS ?= internal/redirect internal/problem internal/handlers/decode.go internal/auth
 SCORE ?= 85
 
+# Flags of internal/bench, such as -rounds=3 -window=2s; BENCH_STRICT=1 fails on a missed bound.
+BENCH_ARGS ?= $(if $(filter 1 true,$(BENCH_STRICT)),-strict)
+
 FUZZTIME ?= $(if $(filter true,$(CI)),10s,60s)
 TEST_TIMEOUT ?= 10m
 
@@ -156,7 +159,20 @@ mutants: $(GREMLINS) ## change the code and see whether tests notice; MUTANTS=pa
 	bash tools/gremlins/mutants.sh '$(GREMLINS)' $(SCORE) $(MUTANTS)
 
 .PHONY: nightly
-nightly: check test contract fuzz smoke browser oidc torture attack mutants ## everything, at full length
+nightly: check test contract fuzz smoke browser oidc torture attack bench-check bench mutants ## everything, at full length
+
+.PHONY: bench
+bench: ## measure what it adds to Stripe, beside a bare proxy and a plain handler; BENCH_STRICT=1, BASE=commit
+	$(GO) test -tags bench -count=1 -timeout 180m ./internal/bench -v -run '^TestBench$$' -args $(BENCH_ARGS)
+	$(if $(BASE),$(MAKE) bench-compare BASE='$(BASE)')
+
+.PHONY: bench-check
+bench-check: ## compare a warm checkout's allocations and CPU time with internal/bench/baseline.json
+	$(GO) test -tags bench -count=1 -timeout $(TEST_TIMEOUT) ./internal/bench -v -run '^TestCheck$$'
+
+.PHONY: bench-baseline
+bench-baseline: ## write internal/bench/baseline.json anew, for a change that is worth its price
+	$(GO) test -tags bench -count=1 -timeout $(TEST_TIMEOUT) ./internal/bench -v -run '^TestCheck$$' -args -record
 
 .PHONY: bench-compare
 bench-compare: $(BENCHSTAT) ## run the Go benchmarks beside those of a commit: BASE=main (BENCH, COUNT, BENCHTIME)

@@ -103,8 +103,12 @@ func (l *load) send(deadline time.Time) (status int, stripe time.Duration, err e
 		return 0, 0, err
 	}
 	keep, status, err := w.exchange(l.requests[n], deadline)
-	if err == nil && status/100 == 2 {
+	switch {
+	case err != nil:
+	case status/100 == 2:
 		stripe, err = judge(w.body.Bytes(), l.numbers[n])
+	default:
+		err = refusal(fmt.Sprint(status, " ", code(w.body.Bytes())))
 	}
 	if keep {
 		l.put(w)
@@ -121,7 +125,7 @@ func (w *wire) exchange(request []byte, deadline time.Time) (keep bool, status i
 	if _, err := w.Write(request); err != nil {
 		return false, 0, err
 	}
-	res, err := http.ReadResponse(w.in, nil)
+	res, err := http.ReadResponse(w.in, nil) //nolint:bodyclose // it is read to its end, and the connection is kept
 	if err != nil {
 		return false, 0, err
 	}
@@ -130,6 +134,22 @@ func (w *wire) exchange(request []byte, deadline time.Time) (keep bool, status i
 		return false, res.StatusCode, err
 	}
 	return !res.Close, res.StatusCode, nil
+}
+
+// refusal is an answer that is none of 2xx.
+type refusal string
+
+// Error implements error.
+func (r refusal) Error() string { return string(r) }
+
+// code is that of a problem of the service, if it is one.
+func code(body []byte) string {
+	_, after, _ := bytes.Cut(body, []byte(`"code":"`))
+	code, _, found := bytes.Cut(after, []byte(`"`))
+	if !found || len(code) > 64 {
+		return ""
+	}
+	return string(code)
 }
 
 // judge reads what Stripe has written into the session's id.
@@ -166,8 +186,8 @@ func (l *load) closed(callers int, lasting time.Duration, least int) *outcome {
 			for time.Since(began) < lasting || int(sent.Load()) < least {
 				sent.Add(1)
 				from := time.Now()
-				status, stripe, err := l.send(from.Add(timeout))
-				mine.note(status, err, time.Since(from)-stripe)
+				_, stripe, err := l.send(from.Add(timeout))
+				mine.note(err, time.Since(from)-stripe)
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -194,28 +214,28 @@ func (l *load) open(ctx context.Context, rate float64, lasting time.Duration) *o
 	})
 	o := &outcome{failed: map[string]int{}, took: time.Since(began)}
 	for n, one := range all {
-		o.note(one.Status, one.Err, one.Took-stripes[n])
+		o.note(one.Err, one.Took-stripes[n])
 	}
 	slices.Sort(o.added)
 	return o
 }
 
-func (o *outcome) note(status int, err error, added time.Duration) {
-	switch {
-	case err == nil && status/100 == 2:
-		o.answers++
-		o.added = append(o.added, added)
-	case err == nil:
-		o.failed[fmt.Sprint("status ", status)]++
-	default:
+func (o *outcome) note(err error, added time.Duration) {
+	if err != nil {
 		o.failed[reason(err)]++
+		return
 	}
+	o.answers++
+	o.added = append(o.added, added)
 }
 
 // reason is an error without what differs from request to request.
 func reason(err error) string {
 	var timed net.Error
+	var refused refusal
 	switch {
+	case errors.As(err, &refused):
+		return refused.Error()
 	case errors.As(err, &timed) && timed.Timeout():
 		return "timeout"
 	case errors.Is(err, errNotOurs), errors.Is(err, errNoID), errors.Is(err, openloop.ErrDropped):

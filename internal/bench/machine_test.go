@@ -10,7 +10,10 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
+	"testing"
 	"time"
+	"unsafe"
 )
 
 // host says which processor is the measured program's and which are for all the rest.
@@ -86,19 +89,25 @@ func mebibytes(pid int, name string) (float64, error) {
 	return kib / 1024, err
 }
 
+// used is the CPU time that a process of one's own user has had, user and system, to the
+// nanosecond; 0 for one that is gone.
+func used(pid int) time.Duration {
+	// The kernel's name of the clock of a process, as clock_getcpuclockid makes it.
+	const scheduler = 2
+	clock := uintptr(^pid<<3 | scheduler)
+	var t syscall.Timespec
+	if _, _, failed := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, clock, uintptr(unsafe.Pointer(&t)), 0); failed != 0 {
+		return 0
+	}
+	return time.Duration(t.Nano())
+}
+
 // tick is the unit of /proc's times: USER_HZ is 100 wherever Go runs.
 const tick = 10 * time.Millisecond
 
-// used is the CPU time that a process has had, user and system, with its children that
-// have ended; 0 for one that is gone.
-func used(pid int) time.Duration {
-	_, time := stat(pid)
-	return time
-}
-
-// usedByFamily adds that of the children that run.
+// usedByFamily is that of a process and its children, whether they run or have ended.
 func usedByFamily(pid int) time.Duration {
-	total := used(pid)
+	_, total := stat(pid)
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, name := range stats {
 		child, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
@@ -109,6 +118,7 @@ func usedByFamily(pid int) time.Duration {
 	return total
 }
 
+// stat reads the parent of a process, and its CPU time with that of ended children.
 func stat(pid int) (parent int, _ time.Duration) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -144,4 +154,16 @@ func ticks(fields []string) (total time.Duration) {
 		total += time.Duration(n) * tick
 	}
 	return total
+}
+
+func TestBothClocksOfAProcessAgree(t *testing.T) {
+	t.Parallel()
+	// The kernel has no ids beyond 1<<22.
+	if used(1<<22+1) != 0 {
+		t.Error("a process that is not there has worked")
+	}
+	_, coarse := stat(os.Getpid())
+	if fine := used(os.Getpid()); fine < coarse-2*tick || fine == 0 {
+		t.Errorf("%v by its clock, %v by /proc", fine, coarse)
+	}
 }

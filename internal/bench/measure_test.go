@@ -87,7 +87,8 @@ func (w *world) run(l *load, s scenario, lasting time.Duration) *outcome {
 	if s.rate > 0 {
 		return l.open(w.t.Context(), s.rate, lasting)
 	}
-	return l.closed(s.callers, lasting, 0)
+	// Where others have most of the processor there would be too little to divide by.
+	return l.closed(s.callers, lasting, int(1000*lasting.Seconds()))
 }
 
 // watch reads what everybody has used before and after.
@@ -149,6 +150,56 @@ func (w *world) quietest(c *contestant, s scenario, database string, round int) 
 		}
 	}
 	return best
+}
+
+// contender is a program with what it serves.
+type contender struct {
+	name     string
+	program  *contestant
+	database string
+	callers  []caller
+}
+
+// sideBySide starts all at once and has them serve the load of max-tls in turns, for a
+// short time each: what others do to the processor meets them alike. It returns what each
+// request cost, by contender and round.
+func (w *world) sideBySide(rounds int, window time.Duration, contenders ...contender) [][]float64 {
+	w.t.Helper()
+	must(w.t, w.setLatency(latency{}))
+	var running []*running
+	var loads []*load
+	for _, c := range contenders {
+		r, err := c.program.start(w, w.in(c.database)...)
+		must(w.t, err)
+		defer func() { must(w.t, r.stop()) }()
+		l := newLoad(r, c.program, c.callers)
+		defer l.close()
+		l.closed(maxTLS.callers, 2*time.Second, 5*len(c.callers))
+		running, loads = append(running, r), append(loads, l)
+	}
+	costs := make([][]float64, len(contenders))
+	least := int(1000 * window.Seconds())
+	for round := range rounds {
+		for i := range contenders {
+			at := (i + round) % len(contenders)
+			one, err := w.watch(running[at], func() *outcome { return loads[at].closed(maxTLS.callers, window, least) })
+			must(w.t, err)
+			if one.answers == 0 {
+				w.t.Fatalf("%s answers nobody: %v", contenders[at].name, one.failed)
+			}
+			w.t.Logf("round %2d  %-26s %s", round+1, contenders[at].name, one)
+			costs[at] = append(costs[at], one.perRequest())
+		}
+	}
+	return costs
+}
+
+// ratios are of the same round.
+func ratios(of, to []float64) (all []float64) {
+	for i := range of {
+		all = append(all, of[i]/to[i])
+	}
+	return all
 }
 
 // String is a line for who watches.

@@ -31,11 +31,11 @@ type child struct {
 // launch starts a program on the given processors. What it says goes to a file, as a
 // service manager would have it.
 func launch(dir, name, processors string, env []string, program string, args ...string) (*child, error) {
-	c := &child{name: name, log: filepath.Join(dir, name+".log"), ended: make(chan struct{})}
-	log, err := os.Create(c.log)
+	log, err := os.CreateTemp(dir, name+"-*.log")
 	if err != nil {
 		return nil, err
 	}
+	c := &child{name: name, log: log.Name(), ended: make(chan struct{})}
 	defer log.Close() // the process has its own
 	c.cmd = exec.Command("taskset", append([]string{"-c", processors, program}, args...)...)
 	c.cmd.Env, c.cmd.Stdout, c.cmd.Stderr = env, log, log

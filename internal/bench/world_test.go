@@ -182,7 +182,7 @@ func (w *world) serve(plans string, env ...string) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	file := w.path("till.yaml")
+	file := w.path("till-" + rand.Text() + ".yaml")
 	if err := os.WriteFile(file, []byte(fmt.Sprintf(settings, w.control)+plans), 0o600); err != nil {
 		return nil, err
 	}
