@@ -51,21 +51,29 @@ func (s series) figures(of *contestant, figure func(*sample) float64) (all []flo
 	return all
 }
 
-// remark says how many rounds were noisy, of those that a figure is made of.
+// remark is what a reader must know of the rounds that a figure is made of: how many were
+// noisy, and whether there was room for more load than there was.
 func (s series) remark(contestants ...*contestant) string {
-	noisy, rounds := 0, 0
+	var remarks []string
+	noisy, rounds, full := 0, 0, 0
 	for _, c := range contestants {
-		rounds = len(s[c])
 		for _, one := range s[c] {
+			rounds++
 			if one.noisy() {
 				noisy++
 			}
+			if one.harness > 0.95*float64(machine.others) {
+				full++
+			}
 		}
 	}
-	if noisy == 0 {
-		return ""
+	if noisy > 0 {
+		remarks = append(remarks, fmt.Sprintf("%d of %d rounds noisy", noisy, rounds))
 	}
-	return fmt.Sprintf("%d of %d rounds noisy", noisy, rounds*len(contestants))
+	if full > 0 {
+		remarks = append(remarks, fmt.Sprintf("load and Stripe were at their limit in %d", full))
+	}
+	return strings.Join(remarks, ", ")
 }
 
 func cpu(s *sample) float64        { return s.perRequest() }

@@ -55,12 +55,12 @@ func TestCheck(t *testing.T) {
 var benchmarkLine = regexp.MustCompile(`(?m)^(Benchmark\S+)\s.*\s(\d+) allocs/op`)
 
 // allocations runs the benchmark of a warm checkout in the process, where nothing but its
-// own code counts. The median of five is the same on any machine.
+// own code counts. The median of three is the same on any machine.
 func allocations(t *testing.T) map[string]float64 {
 	t.Helper()
 	began := time.Now()
 	out, err := exec.CommandContext(t.Context(), "go", "test", "-run", "^$", "-bench", "^BenchmarkWarmCheckout$",
-		"-benchmem", "-benchtime", "2000x", "-count", "5", "-cpu", "1", "till/cmd/api").CombinedOutput()
+		"-benchmem", "-benchtime", "2000x", "-count", "3", "-cpu", "1", "till/cmd/api").CombinedOutput()
 	if err != nil {
 		t.Fatalf("the benchmark: %v\n%s", err, out)
 	}

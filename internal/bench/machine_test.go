@@ -17,7 +17,10 @@ import (
 )
 
 // host says which processor is the measured program's and which are for all the rest.
-type host struct{ measured, rest string }
+type host struct {
+	measured, rest string
+	others         int // how many rest is
+}
 
 var machine host
 
@@ -30,7 +33,8 @@ func (h *host) settle() error {
 	}
 	last := len(allowed) - 1
 	h.measured, h.rest = allowed[last], strings.Join(allowed[:max(1, last)], ",")
-	runtime.GOMAXPROCS(max(1, last))
+	h.others = max(1, last)
+	runtime.GOMAXPROCS(h.others)
 	// Of all threads; those to come inherit it.
 	out, err := exec.Command("taskset", "-a", "-c", "-p", h.rest, strconv.Itoa(os.Getpid())).CombinedOutput()
 	if err != nil {
