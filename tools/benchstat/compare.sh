@@ -41,6 +41,8 @@ run() { # SIDE TREE DIR
 	(cd "$2/$3" && "$binary" -test.run '^$' -test.bench "${BENCH:-.}" -test.benchmem -test.benchtime "${BENCHTIME:-200ms}" </dev/null) >>"$work/$1.txt"
 }
 
+: >"$work/base.txt"
+: >"$work/head.txt"
 compile base "$work/base"
 compile head "$head"
 count=${COUNT:-6}
