@@ -23,9 +23,11 @@ version_of = $(shell awk '$$1 == "$(2)" { print $$2; exit }' tools/$(1)/go.mod)
 LINT_MODULE := github.com/golangci/golangci-lint/v2
 MOCK_MODULE := github.com/stripe/stripe-mock
 MUTANTS_MODULE := github.com/go-gremlins/gremlins
+BENCHSTAT_MODULE := golang.org/x/perf
 
 GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(call version_of,golangci-lint,$(LINT_MODULE))
 GREMLINS := $(TOOLS)/gremlins-$(call version_of,gremlins,$(MUTANTS_MODULE))
+BENCHSTAT := $(TOOLS)/benchstat-$(call version_of,benchstat,$(BENCHSTAT_MODULE))
 STRIPE_MOCK_2023 := $(TOOLS)/stripe-mock-$(call version_of,stripe-mock-2023-10-16,$(MOCK_MODULE))
 STRIPE_MOCK_2026 := $(TOOLS)/stripe-mock-$(call version_of,stripe-mock-2026-08-26,$(MOCK_MODULE))
 
@@ -60,6 +62,9 @@ ATTACK ?= $(if $(filter true,$(CI)),short,full)
 MUTANTS ?= internal/redirect internal/problem internal/handlers/decode.go internal/auth
 SCORE ?= 85
 
+# Flags of internal/bench, such as -rounds=3 -window=2s; BENCH_STRICT=1 fails on a missed bound.
+BENCH_ARGS ?= $(if $(filter 1 true,$(BENCH_STRICT)),-strict)
+
 FUZZTIME ?= $(if $(filter true,$(CI)),10s,60s)
 TEST_TIMEOUT ?= 10m
 
@@ -72,7 +77,7 @@ INSTALL_DIR = $(if $(PREFIX),$(PREFIX)/bin,$(or $(shell $(GO) env GOBIN),$(shell
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z][a-z-]*:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: ## start the service with the built-in sandbox; no account, no configuration
@@ -157,7 +162,25 @@ mutants: $(GREMLINS) ## change the code and see whether tests notice; MUTANTS=pa
 	bash tools/gremlins/mutants.sh '$(GREMLINS)' $(SCORE) $(MUTANTS)
 
 .PHONY: nightly
-nightly: check test contract fuzz smoke browser oidc torture attack mutants ## everything, at full length
+nightly: check test contract fuzz smoke browser oidc torture attack bench-check bench mutants ## everything, at full length
+
+.PHONY: bench
+bench: ## measure what it adds to Stripe, beside a bare proxy and a plain handler; BENCH_STRICT=1, BASE=commit
+	$(GO) test -tags bench -count=1 -timeout 180m ./internal/bench -v -run '^TestBench$$' -args $(BENCH_ARGS)
+	$(if $(BASE),$(MAKE) bench-compare BASE='$(BASE)')
+
+.PHONY: bench-check
+bench-check: ## compare a warm checkout's allocations and CPU time with internal/bench/baseline.json
+	$(GO) test -tags bench -count=1 -timeout $(TEST_TIMEOUT) ./internal/bench -v -run '^TestCheck$$'
+
+.PHONY: bench-baseline
+bench-baseline: ## write internal/bench/baseline.json anew, for a change that is worth its price
+	$(GO) test -tags bench -count=1 -timeout $(TEST_TIMEOUT) ./internal/bench -v -run '^TestCheck$$' -args -record
+
+.PHONY: bench-compare
+bench-compare: $(BENCHSTAT) ## run the Go benchmarks beside those of a commit: BASE=main (BENCH, COUNT, BENCHTIME)
+	@[ -n '$(BASE)' ] || { echo 'Which commit to compare with? make bench-compare BASE=main' >&2; exit 2; }
+	bash tools/benchstat/compare.sh '$(BENCHSTAT)' '$(BASE)'
 
 ##@ Keep
 
@@ -217,3 +240,6 @@ $(STRIPE_MOCK_2023): tools/stripe-mock-2023-10-16/go.mod tools/stripe-mock-2023-
 
 $(STRIPE_MOCK_2026): tools/stripe-mock-2026-08-26/go.mod tools/stripe-mock-2026-08-26/go.sum
 	$(call build_tool,stripe-mock-2026-08-26,$(MOCK_MODULE))
+
+$(BENCHSTAT): tools/benchstat/go.mod tools/benchstat/go.sum
+	$(call build_tool,benchstat,$(BENCHSTAT_MODULE)/cmd/benchstat)

@@ -78,6 +78,7 @@ var places = map[string]place{
 	"web": {layer: ground, stdlib: true},
 
 	"internal/attack":              {layer: testSupport},
+	"internal/bench":               {layer: testSupport},
 	"internal/contract":            {layer: testSupport},
 	"internal/openloop":            {layer: testSupport},
 	"internal/sandbox/sandboxtest": {layer: testSupport},

@@ -31,6 +31,9 @@ type Load struct {
 	Client  *http.Client
 	// Request makes the nth request, from 0 on.
 	Request func(ctx context.Context, n int) (*http.Request, error)
+	// Send, if set, sends the nth request and reads its answer, in place of Client, Request
+	// and Answered: for who needs more requests a second than net/http leaves time for.
+	Send func(ctx context.Context, n int) (status int, err error)
 	// Answered, if set, sees each answer with its body, which is cut at 1 MiB. Its error
 	// is the Outcome's.
 	Answered func(n int, res *http.Response, body []byte) error
@@ -104,6 +107,9 @@ func until(ctx context.Context, t time.Time) bool {
 func (l Load) send(ctx context.Context, n int) (status int, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.Timeout)
 	defer cancel()
+	if l.Send != nil {
+		return l.Send(ctx, n)
+	}
 	req, err := l.Request(ctx, n)
 	if err != nil {
 		return 0, err

@@ -109,6 +109,31 @@ func TestAnObjectionIsAFailure(t *testing.T) {
 	}
 }
 
+func TestASenderOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		outcomes := openloop.Run(t.Context(), openloop.Load{
+			Rate: 10, For: 300 * time.Millisecond, MaxInFlight: 3, Timeout: 4 * time.Second,
+			Send: func(ctx context.Context, n int) (int, error) {
+				deadline, _ := ctx.Deadline()
+				if wait := time.Until(deadline); wait != 4*time.Second {
+					t.Errorf("it has %v", wait)
+				}
+				time.Sleep(time.Duration(n) * time.Second)
+				return http.StatusOK + n, nil
+			},
+		})
+		if len(outcomes) != 3 {
+			t.Fatalf("%d sent", len(outcomes))
+		}
+		for n, o := range outcomes {
+			if !o.OK() || o.Status != http.StatusOK+n || o.Took != time.Duration(n)*time.Second {
+				t.Errorf("%d: %+v", n, o)
+			}
+		}
+	})
+}
+
 func TestPercentile(t *testing.T) {
 	t.Parallel()
 	var outcomes []openloop.Outcome
