@@ -1,0 +1,153 @@
+//go:build torture && linux
+
+package torture_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"till/internal/openloop"
+)
+
+// TestLoadOverload sends several times what the service can do, without regard to its
+// answers: once where Stripe's budget is what is scarce, and once where the processor is.
+func TestLoadOverload(t *testing.T) {
+	t.Run("budget", func(t *testing.T) {
+		ctx := t.Context()
+		s := newSite(ctx, t, 1, 50, fmt.Sprintf("STRIPE_RPS_PER_ENDPOINT=%d", sized(new(int), 100, 200)))
+		overload(ctx, t, s)
+	})
+	t.Run("processor", func(t *testing.T) {
+		ctx := t.Context()
+		s := newSite(ctx, t, 1, 50, "STRIPE_RPS_PER_ENDPOINT=0")
+		// Of the rest, the crowd and Stripe get what they need.
+		if missing := quota(t, s.fleet.slots[0].child, 10); missing != "" {
+			report.fact(t, "left out", missing)
+			return
+		}
+		overload(ctx, t, s)
+	})
+}
+
+// quota allows a process so many hundredths of one processor; it says what is missing
+// for that.
+func quota(t *testing.T, c *child, hundredths int) (missing string) {
+	t.Helper()
+	const period = 20_000 // microseconds
+	most := period * hundredths / 100
+	name := fmt.Sprintf("till-torture-%d", c.cmd.Process.Pid)
+	write := func(dir, file, text string) error {
+		return os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600)
+	}
+	for _, form := range []struct {
+		root     string
+		settings [][2]string
+	}{
+		{"/sys/fs/cgroup/cpu", [][2]string{{"cpu.cfs_period_us", strconv.Itoa(period)}, {"cpu.cfs_quota_us", strconv.Itoa(most)}}},
+		{"/sys/fs/cgroup", [][2]string{{"cpu.max", fmt.Sprintf("%d %d", most, period)}}},
+	} {
+		dir := filepath.Join(form.root, name)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			missing = err.Error()
+			continue
+		}
+		t.Cleanup(func() {
+			_ = c.kill()
+			_ = os.Remove(dir)
+		})
+		missing = ""
+		for _, s := range append(form.settings, [2]string{"cgroup.procs", strconv.Itoa(c.cmd.Process.Pid)}) {
+			if err := write(dir, s[0], s[1]); err != nil {
+				missing = err.Error()
+			}
+		}
+		if missing == "" {
+			return ""
+		}
+	}
+	return "a share of a processor: " + missing
+}
+
+// overload finds out what the service can do, and then asks for more.
+func overload(ctx context.Context, t *testing.T, s *site) {
+	t.Helper()
+	s.stroll(ctx, 20, time.Second) // connections and caches are warm
+	const crowd = 32
+	s.capacity(ctx, crowd, 2*time.Second) // what was saved up is spent
+	peak, reads := s.capacity(ctx, crowd, lasting(3*time.Second, 20*time.Second))
+	report.fact(t, "capacity", fmt.Sprintf("%.0f requests a second, %.0f of them reads, of %d who ask again at once", peak, reads, crowd))
+	usual := s.stroll(ctx, 0.7*peak, lasting(3*time.Second, 20*time.Second))
+	report.fact(t, "at 70 %", fmt.Sprintf("p50 %v, p99 %v, %s", shown(p50(usual)), shown(p99(usual)), histogram(usual)))
+	for _, step := range []struct {
+		times, least float64
+		last         bool
+	}{{2, 0.95, false}, {5, 0.92, false}, {10, 0.90, true}} {
+		after := lasting(2*time.Second, 15*time.Second)
+		if step.last {
+			after = lasting(7*time.Second, 15*time.Second)
+		}
+		lasts := lasting(3*time.Second, 60*time.Second)
+		storm, back := s.storm(ctx, step.times*peak, lasts, 0.7*peak, after)
+		name := fmt.Sprintf("%.0f times: ", step.times)
+		report.fact(t, name+"answers", fmt.Sprintf("%s; refused p99 %v", histogram(storm), shown(openloop.Percentile(storm, 0.99, isRefused))))
+		all, some := answered(storm, lasts)
+		report.judge(t, name+"goodput", fmt.Sprintf("≥ %.0f %% of peak", 100*step.least), percent(all/peak), all >= step.least*peak)
+		report.judge(t, name+"goodput of reads", fmt.Sprintf("≥ %.0f %% of peak", 100*step.least), percent(some/reads), some >= step.least*reads)
+		ratio := float64(typical(storm, time.Second, openloop.Outcome.OK)) / float64(typical(usual, time.Second, openloop.Outcome.OK))
+		report.judge(t, name+"p99 of the admitted against that at 70 %", "≤ 3", times(ratio), ratio <= 3)
+		if step.last || full() {
+			normal := settled(back, after, 2*p50(usual)+5*time.Millisecond)
+			report.judge(t, name+"back to normal", "≤ 5 s", normal, normal <= 5*time.Second)
+		}
+	}
+}
+
+func isRefused(o openloop.Outcome) bool { return o.Status >= 400 }
+
+func p50(outcomes []openloop.Outcome) time.Duration {
+	return openloop.Percentile(outcomes, 0.5, openloop.Outcome.OK)
+}
+
+// storm sends one load and, on the dot when it ends, another.
+func (s *site) storm(ctx context.Context, rate float64, lasts time.Duration, then float64, after time.Duration) (storm, back []openloop.Outcome) {
+	stormy := make(chan []openloop.Outcome)
+	end := time.Now().Add(lasts)
+	go func() { stormy <- s.stroll(ctx, rate, lasts) }()
+	wait(ctx, time.Until(end))
+	back = s.stroll(ctx, then, after)
+	return <-stormy, back
+}
+
+// answered is how many good answers came a second while a load lasted, after the second
+// that it takes to spend what was saved up, and how many of those were reads.
+func answered(outcomes []openloop.Outcome, lasts time.Duration) (all, reads float64) {
+	const begun = time.Second
+	for n, o := range outcomes {
+		if came := o.At + o.Took; !o.OK() || came < begun || came >= lasts {
+			continue
+		}
+		all += 1 / (lasts - begun).Seconds()
+		if isRead(n) {
+			reads += 1 / (lasts - begun).Seconds()
+		}
+	}
+	return all, reads
+}
+
+// settled is when everything was as usual, from then on: in each half second, answers
+// for nearly all, and for half of them in the usual time.
+func settled(outcomes []openloop.Outcome, lasts, usual time.Duration) (at time.Duration) {
+	const window = 500 * time.Millisecond
+	for from := time.Duration(0); from < lasts; from += window {
+		some := due(outcomes, from, from+window)
+		if goodput(some) < 0.98 || p50(some) > usual {
+			at = from + window
+		}
+	}
+	return at
+}
