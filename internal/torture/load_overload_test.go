@@ -19,16 +19,15 @@ import (
 func TestLoadOverload(t *testing.T) {
 	t.Run("budget", func(t *testing.T) {
 		ctx := t.Context()
-		s := newSite(ctx, t, 1, 50, fmt.Sprintf("STRIPE_RPS_PER_ENDPOINT=%d", sized(new(int), 100, 200)))
+		s := newShop(ctx, t, 1, 50, fmt.Sprintf("STRIPE_RPS_PER_ENDPOINT=%d", sized(new(int), 100, 200)))
 		overload(ctx, t, s)
 	})
 	t.Run("processor", func(t *testing.T) {
 		ctx := t.Context()
-		s := newSite(ctx, t, 1, 50, "STRIPE_RPS_PER_ENDPOINT=0")
+		s := newShop(ctx, t, 1, 50, "STRIPE_RPS_PER_ENDPOINT=0")
 		// Of the rest, the crowd and Stripe get what they need.
 		if missing := quota(t, s.fleet.slots[0].child, 10); missing != "" {
-			report.fact(t, "left out", missing)
-			return
+			leftOut(t, missing)
 		}
 		overload(ctx, t, s)
 	})
@@ -74,7 +73,7 @@ func quota(t *testing.T, c *child, hundredths int) (missing string) {
 }
 
 // overload finds out what the service can do, and then asks for more.
-func overload(ctx context.Context, t *testing.T, s *site) {
+func overload(ctx context.Context, t *testing.T, s *shop) {
 	t.Helper()
 	s.stroll(ctx, 20, time.Second) // connections and caches are warm
 	const crowd = 32
@@ -101,7 +100,7 @@ func overload(ctx context.Context, t *testing.T, s *site) {
 		ratio := float64(typical(storm, time.Second, openloop.Outcome.OK)) / float64(typical(usual, time.Second, openloop.Outcome.OK))
 		report.judge(t, name+"p99 of the admitted against that at 70 %", "≤ 3", times(ratio), ratio <= 3)
 		if step.last || full() {
-			normal := settled(back, after, 2*p50(usual)+5*time.Millisecond)
+			normal := calmAgain(back, after, 2*p50(usual)+5*time.Millisecond)
 			report.judge(t, name+"back to normal", "≤ 5 s", normal, normal <= 5*time.Second)
 		}
 	}
@@ -114,7 +113,7 @@ func p50(outcomes []openloop.Outcome) time.Duration {
 }
 
 // storm sends one load and, on the dot when it ends, another.
-func (s *site) storm(ctx context.Context, rate float64, lasts time.Duration, then float64, after time.Duration) (storm, back []openloop.Outcome) {
+func (s *shop) storm(ctx context.Context, rate float64, lasts time.Duration, then float64, after time.Duration) (storm, back []openloop.Outcome) {
 	stormy := make(chan []openloop.Outcome)
 	end := time.Now().Add(lasts)
 	go func() { stormy <- s.stroll(ctx, rate, lasts) }()
@@ -139,9 +138,9 @@ func answered(outcomes []openloop.Outcome, lasts time.Duration) (all, reads floa
 	return all, reads
 }
 
-// settled is when everything was as usual, from then on: in each half second, answers
+// calmAgain is when everything was as usual, from then on: in each half second, answers
 // for nearly all, and for half of them in the usual time.
-func settled(outcomes []openloop.Outcome, lasts, usual time.Duration) (at time.Duration) {
+func calmAgain(outcomes []openloop.Outcome, lasts, usual time.Duration) (at time.Duration) {
 	const window = 500 * time.Millisecond
 	for from := time.Duration(0); from < lasts; from += window {
 		some := due(outcomes, from, from+window)
