@@ -77,8 +77,8 @@ func overload(ctx context.Context, t *testing.T, s *shop) {
 	t.Helper()
 	s.stroll(ctx, 20, time.Second) // connections and caches are warm
 	const crowd = 32
-	s.capacity(ctx, crowd, 2*time.Second) // what was saved up is spent
-	peak, reads := s.capacity(ctx, crowd, lasting(3*time.Second, 20*time.Second))
+	s.capacity(ctx, crowd, time.Second) // what was saved up is spent
+	peak, reads := s.capacity(ctx, crowd, lasting(2*time.Second, 20*time.Second))
 	report.fact(t, "capacity", fmt.Sprintf("%.0f requests a second, %.0f of them reads, of %d who ask again at once", peak, reads, crowd))
 	usual := s.stroll(ctx, 0.7*peak, lasting(3*time.Second, 20*time.Second))
 	report.fact(t, "at 70 %", fmt.Sprintf("p50 %v, p99 %v, %s", shown(p50(usual)), shown(p99(usual)), histogram(usual)))
@@ -86,9 +86,9 @@ func overload(ctx context.Context, t *testing.T, s *shop) {
 		times, least float64
 		last         bool
 	}{{2, 0.95, false}, {5, 0.92, false}, {10, 0.90, true}} {
-		after := lasting(2*time.Second, 15*time.Second)
+		after := lasting(time.Second, 15*time.Second)
 		if step.last {
-			after = lasting(7*time.Second, 15*time.Second)
+			after = lasting(6500*time.Millisecond, 15*time.Second)
 		}
 		lasts := lasting(3*time.Second, 60*time.Second)
 		storm, back := s.storm(ctx, step.times*peak, lasts, 0.7*peak, after)

@@ -99,15 +99,16 @@ const (
 func isRead(n int) bool { return n%mixed >= 1 && n%mixed <= mixReads }
 
 // honest makes the nth request of the honest mix. No session is read twice, so that
-// each read is a call to Stripe.
+// each read is a call to Stripe, and no list is like another, so that calls and the
+// tries of one are told apart.
 func (s *shop) honest(ctx context.Context, n int) (*http.Request, error) {
 	v := s.visitors[n/mixed%len(s.visitors)]
 	if n%mixed == 0 {
 		return s.post(ctx, n, v.token)
 	}
-	path := "/checkout"
+	path := "/checkout?created%5Bgte%5D=" + strconv.Itoa(n)
 	if isRead(n) {
-		path += "/" + sessionOf(v.customer, n)
+		path = "/checkout/" + sessionOf(v.customer, n)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base(n)+path, http.NoBody)
 	if err != nil {

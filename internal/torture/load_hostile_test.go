@@ -1,0 +1,171 @@
+//go:build torture && linux
+
+package torture_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"till/internal/customers"
+	"till/internal/openloop"
+)
+
+// TestLoadHostile lets somebody buy a thousand times a second beside 50 honest people: as
+// one owner, and as many from one address.
+func TestLoadHostile(t *testing.T) {
+	const ownerLimit, addressLimit = 60, 600
+	t.Run("owner", func(t *testing.T) { hostile(t, 1, ownerLimit) })
+	t.Run("address", func(t *testing.T) { hostile(t, 200, addressLimit) })
+}
+
+// hostile has so many owners; most is how often a minute they may make Stripe create a
+// session.
+func hostile(t *testing.T, owners, most int) {
+	const (
+		name = "hostile"
+		rate = 1000
+	)
+	ctx := t.Context()
+	s := newShop(ctx, t, 1, 50, "OWNER_WRITES_PER_MINUTE=60", "ADDRESS_PER_MINUTE=0", "STRIPE_RPS_PER_ENDPOINT=100")
+	if owners > 1 {
+		// The honest could not have come from one address, so they come only now.
+		slot := s.fleet.slots[0]
+		s.fleet.env = append(s.fleet.env, "TILL_LIMITS_ADDRESS_PER_MINUTE=600")
+		must(t, slot.restart(ctx))
+	}
+	s.client = s.apart()
+	var tokens []string
+	for i := range owners {
+		token, err := owner{customers.KindUser, name + strconv.Itoa(i)}.token(s.fleet.issuer, 0)
+		must(t, err)
+		tokens = append(tokens, token)
+	}
+	attack := openloop.Load{
+		Rate: rate, For: lasting(1500*time.Millisecond, 5*time.Second), MaxInFlight: people / 2, Timeout: callers.Timeout, Client: newClient("127.66.66.66"),
+		Request: func(ctx context.Context, n int) (*http.Request, error) { return s.post(ctx, n, tokens[n%len(tokens)]) },
+	}
+	rounds := sized(new(int), 4, 12)
+	s.stroll(ctx, 50, 2*time.Second)
+	began := time.Now()
+	all := make(chan []openloop.Outcome)
+	go func() { all <- s.stroll(ctx, 100, time.Duration(2*rounds)*attack.For) }()
+	var attacked []openloop.Outcome
+	for i := range rounds {
+		wait(ctx, time.Until(began.Add(time.Duration(2*i+1)*attack.For)))
+		attacked = append(attacked, openloop.Run(ctx, attack)...)
+	}
+	honest := <-all
+
+	report.fact(t, "answers to the hostile", histogram(attacked))
+	report.fact(t, "answers to the honest", histogram(honest))
+	report.judge(t, "success of the honest", "≥ 99.9 %", percent(goodput(honest)), goodput(honest) >= 0.999)
+	var quiet, loud []time.Duration
+	for i := range time.Duration(rounds) {
+		at := 2 * i * attack.For
+		quiet = append(quiet, p99(due(honest, at, at+attack.For)))
+		loud = append(loud, p99(due(honest, at+attack.For, at+2*attack.For)))
+	}
+	// Not the median of the quiet: what he leaves behind in a queue is not quiet.
+	slices.Sort(quiet)
+	ratio := float64(middle(loud)) / float64(quiet[1])
+	report.judge(t, "p99 of the honest, to that without him", "≤ 1.5", fmt.Sprintf("%.2f (%v, %v)", ratio, shown(middle(loud)), shown(quiet[1])), ratio <= 1.5)
+	var his []arrival
+	for _, a := range byOperation(s.upstream.since(began))["POST /v1/checkout/sessions"] {
+		if strings.HasPrefix(a.customer, "cus_"+name) {
+			his = append(his, a)
+		}
+	}
+	calls := busiest(his, time.Minute)
+	report.judge(t, "sessions that he made Stripe create in a minute", fmt.Sprintf("≤ %d", most), calls, calls <= most)
+}
+
+// apart is a client that lets each visitor come from an address of his own.
+func (s *shop) apart() *http.Client {
+	c := &byToken{own: map[string]http.RoundTripper{}}
+	for i, v := range s.visitors {
+		c.own["Bearer "+v.token] = newClient(fmt.Sprintf("127.1.%d.%d", i/200, 1+i%200)).Transport
+	}
+	return &http.Client{Transport: c}
+}
+
+type byToken struct{ own map[string]http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (b *byToken) RoundTrip(req *http.Request) (*http.Response, error) {
+	return b.own[req.Header.Get("Authorization")].RoundTrip(req)
+}
+
+// TestLoadBrownOut has a part of the calls to Stripe take 8 s.
+func TestLoadBrownOut(t *testing.T) {
+	const (
+		rate  = 50.0
+		share = 0.3
+		slow  = 8 * time.Second
+	)
+	ctx := t.Context()
+	s := newShop(ctx, t, 1, 50, "STRIPE_RPS_PER_ENDPOINT=0")
+	calm, lasts := lasting(6*time.Second, time.Minute), lasting(12*time.Second, 2*time.Minute)
+	s.stroll(ctx, rate, time.Second)
+	var wg sync.WaitGroup
+	var all, others []openloop.Outcome
+	wg.Go(func() { all = s.stroll(ctx, rate, calm+lasts) })
+	load := s.load(100, calm+lasts)
+	load.Client = newClient("") // connections that no slow answer holds
+	load.Request = s.local
+	wg.Go(func() { others = openloop.Run(ctx, load) })
+	wait(ctx, calm)
+	s.upstream.peak.Store(0)
+	fate := &fateful{dice: dice(t.Name()), of: 10, fail: int(10 * share), with: later(s.upstream, slow)}
+	s.upstream.when(fate.strike)
+	wait(ctx, lasts)
+	s.upstream.when(nil)
+	peak := s.upstream.peak.Load()
+	wg.Wait()
+
+	brown := due(all, calm, calm+lasts)
+	report.fact(t, "answers meanwhile", fmt.Sprintf("%s, p50 of the good %v (%v before)", histogram(brown), shown(p50(brown)), shown(p50(due(all, 0, calm)))))
+	spared := goodput(brown) / (1 - share)
+	report.judge(t, "goodput, to the share of calls that are not slow", "≥ 95 %", percent(spared), spared >= 0.95)
+	// What a tenth of tries more adds.
+	most := int64(1.1*rate*(share*slow.Seconds()+stripeTakes.Seconds())) + 10
+	report.judge(t, "calls in flight at Stripe, most", fmt.Sprintf("≤ %d", most), peak, peak <= most)
+	const window = 2 * time.Second
+	before := typical(due(others, 0, calm), window, openloop.Outcome.OK)
+	meanwhile := typical(due(others, calm, calm+lasts), window, openloop.Outcome.OK)
+	ratio := float64(meanwhile) / float64(before)
+	report.judge(t, "p99 of routes without Stripe, to that before", "≤ 2", fmt.Sprintf("%.2f (%v, %v)", ratio, shown(meanwhile), shown(before)), ratio <= 2)
+	report.judge(t, "their goodput", "≥ 99.9 %", percent(goodput(others)), goodput(others) >= 0.999)
+}
+
+// later answers late.
+func later(u *upstream, after time.Duration) func(*rand.Rand) http.HandlerFunc {
+	return func(*rand.Rand) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			form, a := u.read(r)
+			wait(r.Context(), after)
+			fmt.Fprint(w, u.answer(r, form, a, 0))
+		}
+	}
+}
+
+// local makes the nth request of those that Stripe has nothing to do with.
+func (s *shop) local(ctx context.Context, n int) (*http.Request, error) {
+	path := "/healthz"
+	if n%2 == 0 {
+		path = "/plans"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base(n)+path, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+s.visitors[n%len(s.visitors)].token)
+	return req, nil
+}
