@@ -81,6 +81,7 @@ var places = map[string]place{
 	"internal/contract":            {layer: testSupport},
 	"internal/openloop":            {layer: testSupport},
 	"internal/sandbox/sandboxtest": {layer: testSupport},
+	"internal/ratelimit/redistest": {layer: testSupport},
 	"internal/secret/secrettest":   {layer: testSupport},
 	"internal/store/pgtest":        {layer: testSupport},
 	"internal/store/storetest":     {layer: testSupport},

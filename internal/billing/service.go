@@ -68,6 +68,10 @@ type Caller struct {
 	redirected bool
 }
 
+// Owner names whom the caller acts for: the same on every replica, and it says nothing
+// of them.
+func (c Caller) Owner() string { return c.owner.Name() }
+
 // Under is the caller with a request that has a key. body is a hash of the request's
 // canonical form: the same key with another one is refused.
 func (c Caller) Under(key idempotency.Key, body string) Caller {

@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"till/internal/billing"
+	"till/internal/ratelimit"
 )
 
 // routes is the whole of the public surface; openapi.yaml says the same, and a
@@ -193,5 +194,11 @@ func (s *server) caller(c echo.Context) (billing.Caller, error) {
 	if err := s.checkProof(c.Request(), principal); err != nil {
 		return billing.Caller{}, err
 	}
-	return s.o.Service.Caller(principal)
+	caller, err := s.o.Service.Caller(principal)
+	if err != nil {
+		return billing.Caller{}, err
+	}
+	// Everything from here on is done for the owner, and shared out by that.
+	c.SetRequest(c.Request().WithContext(ratelimit.For(c.Request().Context(), caller.Owner())))
+	return caller, nil
 }
