@@ -20,6 +20,23 @@
 //   - Audit: kill -9 in the middle of writes that go well, and a row for each that was answered.
 //   - DiskFull, PowerLoss: SQLite on a full disk, and copies of its files while it writes.
 //
+// What begins with Load is about staying up (`make torture-load`). Its figures are ratios
+// within one run, counts, and medians of windows, so that a machine with other work to do
+// does not decide. Where many calls are needed, what answers in Stripe's place has the right
+// shapes and no memory. Requests come at times that do not depend on the answers.
+//
+//   - LoadOverload: two, five and ten times what the service can do, once where Stripe's
+//     budget is scarce and once where the processor is (a cgroup bounds it).
+//   - LoadStripeOutage: Stripe is gone in five ways, while who fails asks again at once, five
+//     times.
+//   - LoadTransientFaults, LoadStripeRateLimit: one in twenty, and one in three calls go wrong
+//     in ways that another try mends; Stripe says that it is too much.
+//   - LoadHostile: a thousand requests a second of one owner, and of many from one address,
+//     beside honest people.
+//   - LoadBrownOut: a third of the calls to Stripe take 8 s.
+//   - LoadRedis: three replicas share Stripe's budget in a Redis that is killed, frozen, full,
+//     or may not be written to.
+//
 // The short form is for CI. Where the protocol makes an owner wait, it turns the sandbox's
 // clock, which is the only one that the protocol knows; the full form waits.
 //

@@ -177,17 +177,6 @@ func status(client *http.Client, req *http.Request) int {
 	return res.StatusCode
 }
 
-// counter adds up the series of a counter whose labels have the text in them.
-func (s *slot) counter(ctx context.Context, name, label string) (sum float64, err error) {
-	all, err := s.metrics(ctx)
-	for series, value := range all {
-		if strings.HasPrefix(series, name+"{") && strings.Contains(series, label) {
-			sum += value
-		}
-	}
-	return sum, err
-}
-
 // histogram is what became of requests, in words.
 func histogram(outcomes []openloop.Outcome) string {
 	words := map[string]int{}
