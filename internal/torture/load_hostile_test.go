@@ -5,12 +5,10 @@ package torture_test
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -101,71 +99,4 @@ type byToken struct{ own map[string]http.RoundTripper }
 // RoundTrip implements http.RoundTripper.
 func (b *byToken) RoundTrip(req *http.Request) (*http.Response, error) {
 	return b.own[req.Header.Get("Authorization")].RoundTrip(req)
-}
-
-// TestLoadBrownOut has a part of the calls to Stripe take 8 s.
-func TestLoadBrownOut(t *testing.T) {
-	const (
-		rate  = 50.0
-		share = 0.3
-		slow  = 8 * time.Second
-	)
-	ctx := t.Context()
-	s := newShop(ctx, t, 1, 50, "STRIPE_RPS_PER_ENDPOINT=0")
-	calm, lasts := lasting(6*time.Second, time.Minute), lasting(12*time.Second, 2*time.Minute)
-	s.stroll(ctx, rate, time.Second)
-	var wg sync.WaitGroup
-	var all, others []openloop.Outcome
-	wg.Go(func() { all = s.stroll(ctx, rate, calm+lasts) })
-	load := s.load(100, calm+lasts)
-	load.Client = newClient("") // connections that no slow answer holds
-	load.Request = s.local
-	wg.Go(func() { others = openloop.Run(ctx, load) })
-	wait(ctx, calm)
-	s.upstream.peak.Store(0)
-	fate := &fateful{dice: dice(t.Name()), of: 10, fail: int(10 * share), with: later(s.upstream, slow)}
-	s.upstream.when(fate.strike)
-	wait(ctx, lasts)
-	s.upstream.when(nil)
-	peak := s.upstream.peak.Load()
-	wg.Wait()
-
-	brown := due(all, calm, calm+lasts)
-	report.fact(t, "answers meanwhile", fmt.Sprintf("%s, p50 of the good %v (%v before)", histogram(brown), shown(p50(brown)), shown(p50(due(all, 0, calm)))))
-	spared := goodput(brown) / (1 - share)
-	report.judge(t, "goodput, to the share of calls that are not slow", "≥ 95 %", percent(spared), spared >= 0.95)
-	// What a tenth of tries more adds.
-	most := int64(1.1*rate*(share*slow.Seconds()+stripeTakes.Seconds())) + 10
-	report.judge(t, "calls in flight at Stripe, most", fmt.Sprintf("≤ %d", most), peak, peak <= most)
-	const window = 2 * time.Second
-	before := typical(due(others, 0, calm), window, openloop.Outcome.OK)
-	meanwhile := typical(due(others, calm, calm+lasts), window, openloop.Outcome.OK)
-	ratio := float64(meanwhile) / float64(before)
-	report.judge(t, "p99 of routes without Stripe, to that before", "≤ 2", fmt.Sprintf("%.2f (%v, %v)", ratio, shown(meanwhile), shown(before)), ratio <= 2)
-	report.judge(t, "their goodput", "≥ 99.9 %", percent(goodput(others)), goodput(others) >= 0.999)
-}
-
-// later answers late.
-func later(u *upstream, after time.Duration) func(*rand.Rand) http.HandlerFunc {
-	return func(*rand.Rand) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			form, a := u.read(r)
-			wait(r.Context(), after)
-			fmt.Fprint(w, u.answer(r, form, a, 0))
-		}
-	}
-}
-
-// local makes the nth request of those that Stripe has nothing to do with.
-func (s *shop) local(ctx context.Context, n int) (*http.Request, error) {
-	path := "/healthz"
-	if n%2 == 0 {
-		path = "/plans"
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base(n)+path, http.NoBody)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Authorization", "Bearer "+s.visitors[n%len(s.visitors)].token)
-	return req, nil
 }
