@@ -17,6 +17,7 @@ import (
 // TestLoadBrownOut has a part of the calls to Stripe take 8 s. What else this machine does
 // meanwhile is told from that by another service, whose Stripe is well.
 func TestLoadBrownOut(t *testing.T) {
+	t.Parallel()
 	const (
 		rate  = 50.0
 		share = 0.3

@@ -73,7 +73,7 @@ func stripeOutage(t *testing.T, seen bool, begin func(*upstream) (func() error, 
 	s := newShop(ctx, t, replicas, 20, "STRIPE_RPS_PER_ENDPOINT=0")
 	people := &insistent{next: s.client.Transport, again: 5}
 	s.client = &http.Client{Transport: people}
-	calm, lasts, after := lasting(6*time.Second, time.Minute), lasting(14*time.Second, 10*time.Minute), lasting(9*time.Second, recovers+5*time.Second)
+	calm, lasts, after := lasting(5*time.Second, time.Minute), lasting(12*time.Second, 10*time.Minute), lasting(8*time.Second, recovers+5*time.Second)
 	all := make(chan []openloop.Outcome)
 	go func() { all <- s.stroll(ctx, rate, calm+lasts+after) }()
 
