@@ -56,12 +56,19 @@ func TestLoadStripeOutage(t *testing.T) {
 	for _, o := range outages {
 		t.Run(o.name, func(t *testing.T) {
 			t.Parallel()
-			stripeOutage(t, o.seen, o.begin)
+			stripeOutage(t, 5, o.seen, o.begin)
 		})
+		// Those who do not insist leave the breaker with less to go by.
+		if full() {
+			t.Run(o.name+", and nobody insists", func(t *testing.T) {
+				t.Parallel()
+				stripeOutage(t, 0, o.seen, o.begin)
+			})
+		}
 	}
 }
 
-func stripeOutage(t *testing.T, seen bool, begin func(*upstream) (func() error, error)) {
+func stripeOutage(t *testing.T, again int, seen bool, begin func(*upstream) (func() error, error)) {
 	const (
 		replicas = 2
 		rate     = 40.0
@@ -71,7 +78,7 @@ func stripeOutage(t *testing.T, seen bool, begin func(*upstream) (func() error, 
 	ctx := t.Context()
 	// The budget is no part of it.
 	s := newShop(ctx, t, replicas, 20, "STRIPE_RPS_PER_ENDPOINT=0")
-	people := &insistent{next: s.client.Transport, again: 5}
+	people := &insistent{next: s.client.Transport, again: again}
 	s.client = &http.Client{Transport: people}
 	calm, lasts, after := lasting(5*time.Second, time.Minute), lasting(12*time.Second, 10*time.Minute), lasting(8*time.Second, recovers+5*time.Second)
 	all := make(chan []openloop.Outcome)

@@ -3,11 +3,13 @@
 package torture_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,7 +82,13 @@ func overload(ctx context.Context, t *testing.T, s *shop) {
 	s.capacity(ctx, crowd, time.Second) // what was saved up is spent
 	peak, reads := s.capacity(ctx, crowd, lasting(2*time.Second, 20*time.Second))
 	report.fact(t, "capacity", fmt.Sprintf("%.0f requests a second, %.0f of them reads, of %d who ask again at once", peak, reads, crowd))
+	worked, err := s.worked()
+	must(t, err)
 	usual := s.stroll(ctx, 0.7*peak, lasting(3*time.Second, 20*time.Second))
+	before := worked
+	worked, err = s.worked()
+	must(t, err)
+	each := (worked - before) / time.Duration(len(usual))
 	report.fact(t, "at 70 %", fmt.Sprintf("p50 %v, p99 %v, %s", shown(p50(usual)), shown(p99(usual)), histogram(usual)))
 	for _, step := range []struct {
 		times, least float64
@@ -99,11 +107,39 @@ func overload(ctx context.Context, t *testing.T, s *shop) {
 		report.judge(t, name+"goodput of reads", fmt.Sprintf("≥ %.0f %% of peak", 100*step.least), percent(some/reads), some >= step.least*reads)
 		ratio := float64(typical(storm, time.Second, openloop.Outcome.OK)) / float64(typical(usual, time.Second, openloop.Outcome.OK))
 		report.judge(t, name+"p99 of the admitted against that at 70 %", "≤ 3", times(ratio), ratio <= 3)
+		before := worked
+		worked, err = s.worked()
+		must(t, err)
+		// What is not refused costs what it does otherwise.
+		if refused := openloop.Count(storm, isRefused); refused >= 500 {
+			cost := (worked - before - each*time.Duration(len(storm)-refused+len(back))) / time.Duration(refused)
+			report.judge(t, name+"processor time of a refusal", "≤ 100µs", cost.Round(time.Microsecond), cost <= 100*time.Microsecond)
+		}
 		if step.last || full() {
 			normal := calmAgain(back, after, 2*p50(usual)+5*time.Millisecond)
 			report.judge(t, name+"back to normal", "≤ 5 s", normal, normal <= 5*time.Second)
 		}
 	}
+}
+
+// worked is the processor time that the processes have had.
+func (s *shop) worked() (all time.Duration, err error) {
+	for _, one := range s.fleet.slots {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", one.present().cmd.Process.Pid))
+		if err != nil {
+			return 0, err
+		}
+		// Behind the name: the fields from the third on, in hundredths of a second.
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		for _, field := range fields[11:13] {
+			ticks, err := strconv.Atoi(field)
+			if err != nil {
+				return 0, err
+			}
+			all += time.Duration(ticks) * 10 * time.Millisecond
+		}
+	}
+	return all, nil
 }
 
 func isRefused(o openloop.Outcome) bool { return o.Status >= 400 }

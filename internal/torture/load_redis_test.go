@@ -4,6 +4,7 @@ package torture_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,19 +20,55 @@ import (
 // redisFaults are the ways in which Redis can fail those who share their limits there.
 // Each returns what ends it.
 var redisFaults = []struct {
-	name  string
+	name string
+	// rare ones are for the full form.
+	rare  bool
 	begin func(context.Context, *redistest.Server) (end func() error, err error)
 }{
-	{"killed", func(_ context.Context, s *redistest.Server) (func() error, error) { return s.Start, s.Stop() }},
-	{"frozen", func(_ context.Context, s *redistest.Server) (func() error, error) { return s.Thaw, s.Freeze() }},
-	{"evicting", evicting},
-	{"read-only", func(_ context.Context, s *redistest.Server) (func() error, error) {
+	{"killed", false, func(_ context.Context, s *redistest.Server) (func() error, error) { return s.Start, s.Stop() }},
+	{"frozen", false, func(_ context.Context, s *redistest.Server) (func() error, error) { return s.Thaw, s.Freeze() }},
+	{"evicting", false, evicting},
+	{"read-only", false, func(_ context.Context, s *redistest.Server) (func() error, error) {
 		_, err := s.Do("REPLICAOF", "127.0.0.1", "1") // where nobody is
 		return func() error {
 			_, err := s.Do("REPLICAOF", "NO", "ONE")
 			return err
 		}, err
 	}},
+	{"slow", true, func(ctx context.Context, s *redistest.Server) (func() error, error) {
+		return repeatedly(ctx, 2*time.Second, func(int) error {
+			_, err := s.Do("CLIENT", "PAUSE", "2000", "ALL")
+			return err
+		}), nil
+	}},
+	{"confused", true, func(ctx context.Context, s *redistest.Server) (func() error, error) {
+		const script = `for _, key in ipairs(redis.call('KEYS', '*')) do redis.call('DEL', key) redis.call('LPUSH', key, 'junk') end return 1`
+		return repeatedly(ctx, 100*time.Millisecond, func(int) error {
+			_, err := s.Do("EVAL", script, "0")
+			return err
+		}), nil
+	}},
+}
+
+// repeatedly does something every so often, until it is told to end; that returns the
+// last error.
+func repeatedly(ctx context.Context, every time.Duration, what func(n int) error) (end func() error) {
+	going, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	var last error
+	wg.Go(func() {
+		for n := 0; going.Err() == nil; n++ {
+			if err := what(n); err != nil {
+				last = err
+			}
+			wait(going, every)
+		}
+	})
+	return func() error {
+		stop()
+		wg.Wait()
+		return last
+	}
 }
 
 // evicting fills a Redis that has little room, and forgets anything for that.
@@ -41,20 +78,14 @@ func evicting(ctx context.Context, s *redistest.Server) (end func() error, err e
 			return nil, err
 		}
 	}
-	filling, stop := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		junk := strings.Repeat("junk", 5000)
-		for n := 0; filling.Err() == nil; n++ {
-			_, _ = s.Do("SET", fmt.Sprint("junk", n), junk)
-			wait(filling, 3*time.Millisecond)
-		}
+	junk := strings.Repeat("junk", 5000)
+	stop := repeatedly(ctx, 3*time.Millisecond, func(n int) error {
+		_, err := s.Do("SET", fmt.Sprint("junk", n), junk)
+		return err
 	})
 	return func() error {
-		stop()
-		wg.Wait()
 		_, err := s.Do("CONFIG", "SET", "maxmemory", "0")
-		return err
+		return errors.Join(stop(), err)
 	}, nil
 }
 
@@ -62,6 +93,9 @@ func evicting(ctx context.Context, s *redistest.Server) (end func() error, err e
 func TestLoadRedis(t *testing.T) {
 	t.Parallel()
 	for _, f := range redisFaults {
+		if f.rare && !full() {
+			continue
+		}
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			redisFault(t, f.begin)
