@@ -32,7 +32,7 @@ func hostile(t *testing.T, owners, most int) {
 		rate = 1000
 	)
 	ctx := t.Context()
-	s := newShop(ctx, t, 1, 50, "OWNER_WRITES_PER_MINUTE=60", "ADDRESS_PER_MINUTE=0", "STRIPE_RPS_PER_ENDPOINT=100")
+	s := newShop(ctx, t, 1, 50, "OWNER_WRITES_PER_MINUTE=60", "ADDRESS_PER_MINUTE=0", "STRIPE_RPS_PER_ENDPOINT=200")
 	if owners > 1 {
 		// The honest could not have come from one address, so they come only now.
 		slot := s.fleet.slots[0]

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,8 @@ type shop struct {
 	upstream *upstream
 	visitors []visitor
 	client   *http.Client
+	// asked is how many requests there have been or will be, so that none is like another.
+	asked atomic.Int64
 }
 
 // visitor is one of the honest people.
@@ -121,9 +124,19 @@ func (s *shop) honest(ctx context.Context, n int) (*http.Request, error) {
 // people is the most who wait for an answer at once; limits.connections is above it.
 const people = 900
 
+// numbers reserves at least n numbers of requests and returns the first.
+func (s *shop) numbers(n int) (first int) {
+	n += mixed - n%mixed
+	return int(s.asked.Add(int64(n))) - n
+}
+
 // load is the honest mix at a rate.
 func (s *shop) load(rate float64, lasts time.Duration) openloop.Load {
-	return openloop.Load{Rate: rate, For: lasts, MaxInFlight: people, Timeout: callers.Timeout, Client: s.client, Request: s.honest}
+	first := s.numbers(int(rate * lasts.Seconds()))
+	return openloop.Load{
+		Rate: rate, For: lasts, MaxInFlight: people, Timeout: callers.Timeout, Client: s.client,
+		Request: func(ctx context.Context, n int) (*http.Request, error) { return s.honest(ctx, first+n) },
+	}
 }
 
 // stroll sends the honest mix.
@@ -137,11 +150,14 @@ func (s *shop) capacity(ctx context.Context, crowd int, lasts time.Duration) (al
 	good := make(chan int, crowd)
 	goodReads := make(chan int, crowd)
 	end := time.Now().Add(lasts)
-	for worker := range crowd {
+	const plenty = 1_000_000
+	var next atomic.Int64
+	next.Store(int64(s.numbers(plenty)))
+	for range crowd {
 		go func() {
 			n, r := 0, 0
-			// Far apart, so that nobody reads another's session again.
-			for i := worker * 1_000_001; time.Now().Before(end); i++ {
+			for time.Now().Before(end) {
+				i := int(next.Add(1))
 				req, err := s.honest(ctx, i)
 				if err != nil {
 					break
