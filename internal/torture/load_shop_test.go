@@ -230,10 +230,19 @@ func p99(outcomes []openloop.Outcome) time.Duration {
 // typical is the median of the p99 of windows, so that one moment in which the machine
 // had something else to do decides nothing.
 func typical(outcomes []openloop.Outcome, window time.Duration, keep func(openloop.Outcome) bool) time.Duration {
+	return middle(windows(outcomes, window, keep))
+}
+
+// worst is the largest p99 of the good answers of a window.
+func worst(outcomes []openloop.Outcome, window time.Duration) time.Duration {
+	return slices.Max(append(windows(outcomes, window, openloop.Outcome.OK), 0))
+}
+
+// windows are the p99 of each window that has any.
+func windows(outcomes []openloop.Outcome, window time.Duration, keep func(openloop.Outcome) bool) (all []time.Duration) {
 	if len(outcomes) == 0 {
-		return 0
+		return nil
 	}
-	var all []time.Duration
 	last := outcomes[len(outcomes)-1].At
 	for from := outcomes[0].At; from <= last; from += window {
 		some := due(outcomes, from, from+window)
@@ -241,7 +250,7 @@ func typical(outcomes []openloop.Outcome, window time.Duration, keep func(openlo
 			all = append(all, openloop.Percentile(some, 0.99, keep))
 		}
 	}
-	return middle(all)
+	return all
 }
 
 // middle is the median; 0 of nothing.
