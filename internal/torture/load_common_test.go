@@ -45,6 +45,8 @@ type siteOptions struct {
 	before func(sandbox string) (stripeURL string)
 	// env and args are added to those of every process; args as in "--drain-pause", "5s".
 	env, args []string
+	// config changes the configuration file, if set.
+	config func(text string) string
 	// shell is run by sh in the process that then becomes the service: a limit, a cgroup.
 	shell string
 }
@@ -70,6 +72,11 @@ func newSite(ctx context.Context, t *testing.T, o siteOptions) *site {
 		"TILL_LIMITS_OWNER_WRITES_PER_MINUTE=0", "TILL_LIMITS_ADDRESS_PER_MINUTE=0", "TILL_LIMITS_CONNECTIONS=0",
 	}, o.env)
 	f.args = slices.Concat(f.args, o.args)
+	if o.config != nil {
+		text, err := os.ReadFile(f.config)
+		must(t, err)
+		must(t, os.WriteFile(f.config, []byte(o.config(string(text))), 0o600))
+	}
 	if o.shell != "" {
 		f.args = slices.Concat([]string{"-c", o.shell + ` && exec "$0" "$@"`, f.program}, f.args)
 		f.program = "/bin/sh"
