@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -200,13 +201,23 @@ func failedOnes(outcomes []openloop.Outcome) (n int, kinds string) {
 			continue
 		}
 		n++
-		what := strconv.Itoa(o.Status)
-		if o.Err != nil {
-			what = regexp.MustCompile(`(127\.\d+\.\d+\.\d+|:\d+)+`).ReplaceAllString(errText(o.Err), "…")
-		}
-		by[what]++
+		by[ending(o.Status, o.Err)]++
 	}
 	return n, counts(by)
+}
+
+var addressText = regexp.MustCompile(`127\.\d+\.\d+\.\d+:\d+`)
+
+// ending is how a request ended, in words that are the same for all that ended so.
+func ending(status int, err error) string {
+	if err == nil {
+		return strconv.Itoa(status)
+	}
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		err = failed.Err
+	}
+	return "(" + addressText.ReplaceAllString(err.Error(), "…") + ")"
 }
 
 var opsLine = regexp.MustCompile(`"msg":"serving".*"ops_addr":"([^"]+)"`)

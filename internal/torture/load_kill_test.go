@@ -25,7 +25,6 @@ func (s span) covers(o openloop.Outcome) bool { return o.At <= s.to && o.At+o.To
 // served when he repeats his request, with one session.
 func TestLoadKill(t *testing.T) {
 	frontOrSkip(t)
-	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	c := startCluster(t)

@@ -43,6 +43,7 @@ func TestLoadStopWhileStripeHangs(t *testing.T) {
 		return c
 	}
 	r.be(hang)
+	late := lateness()
 	var others sync.WaitGroup
 	var slowest time.Duration
 	var kinds map[string]int
@@ -53,7 +54,7 @@ func TestLoadStopWhileStripeHangs(t *testing.T) {
 	others.Wait()
 	report.fact(t, "answers", counts(kinds))
 	report.judge(t, "callers who were told", strconv.Itoa(calls), kinds["504"]+kinds["503"], kinds["504"]+kinds["503"] == calls)
-	report.judge(t, "slowest answer", "<= 12.5 s", slowest.Round(time.Millisecond), slowest <= 12500*time.Millisecond)
+	judgeSlowest(t, slowest, late())
 	report.judge(t, "from SIGTERM to the exit", "< 30 s", took.Round(time.Millisecond), took < patience)
 	report.judge(t, "exit code", "0", code, code == 0)
 

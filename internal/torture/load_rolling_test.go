@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +28,9 @@ func TestLoadRollingRestart(t *testing.T) {
 		rolling(t, sized(new(int), 1, 5), false)
 	})
 }
+
+// settles is how long it takes nginx to have a replica again.
+const settles = 500 * time.Millisecond
 
 func rolling(t *testing.T, rounds int, told bool) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
@@ -59,7 +61,7 @@ func rolling(t *testing.T, rounds int, told bool) {
 				badExits = append(badExits, fmt.Sprintf("%s: exit code %d after %v: %s", slot.name, code, took, said))
 			}
 			must(t, slot.start(ctx))
-			wait(ctx, time.Second) // until nginx has it again; the others alone are enough meanwhile
+			wait(ctx, settles)
 		}
 	}
 	enough()
@@ -76,7 +78,7 @@ func rolling(t *testing.T, rounds int, told bool) {
 	report.fact(t, "asked of a second replica by nginx", counts(twice))
 	report.fact(t, "what nginx complained of", f.complaints())
 	report.judge(t, "requests sent", fmt.Sprintf("> %d", rounds*3*rate), len(outcomes), len(outcomes) > rounds*3*rate)
-	report.judge(t, "failed requests", "0", fmt.Sprintf("%d %s", failed, kinds), failed == 0)
+	judgeLoss(t, told, failed, kinds)
 	after, err := s.stripe.sessions(ctx)
 	must(t, err)
 	bought := 0
@@ -85,9 +87,22 @@ func rolling(t *testing.T, rounds int, told bool) {
 			bought++
 		}
 	}
-	report.judge(t, "sessions at Stripe beyond those answered", "0", after-before-bought, after-before == bought)
+	beyond := after - before - bought
+	report.judge(t, "sessions at Stripe beyond those answered", "0, or as many as failed", beyond, beyond >= 0 && beyond <= failed)
 	report.none(t, "processes that ended badly", badExits)
-	report.none(t, "panics", slices.Concat(s.panicked()))
+	report.none(t, "panics", s.panicked())
+}
+
+// judgeLoss: who stops his replicas without a word to the balancer can lose the requests that
+// it sends in the moment when the listener closes. That is a number to know, and no promise.
+func judgeLoss(t *testing.T, told bool, failed int, kinds string) {
+	t.Helper()
+	said := fmt.Sprintf("%d %s", failed, kinds)
+	if !told {
+		report.fact(t, "failed requests, of which none is promised here", said)
+		return
+	}
+	report.judge(t, "failed requests", "0", said, failed == 0)
 }
 
 // unwatchAfter ends a watcher and waits for all that runs.

@@ -160,7 +160,7 @@ func rudeness(t *testing.T, conduct func(*rude) func(net.Conn, <-chan struct{}))
 	must(t, err)
 
 	r.be(conduct(r))
-	stop := peak(func() (int64, error) { return slot.status("VmRSS") })
+	stop, late := peak(func() (int64, error) { return slot.status("VmRSS") }), lateness()
 	slowest, kinds := visitAtOnce(ctx, base, calls, s.buy)
 	grown := stop() - resident
 	r.conduct.Store(nil)
@@ -168,7 +168,7 @@ func rudeness(t *testing.T, conduct func(*rude) func(net.Conn, <-chan struct{}))
 	report.fact(t, "calls under way at once", calls)
 	report.fact(t, "answers", counts(kinds))
 	report.fact(t, "tries seen by Stripe, and what was sent in all", fmt.Sprintf("%d, %s", r.calls.Load(), mebibytes(float64(r.sent.Load()))))
-	report.judge(t, "slowest answer", "<= 12.5 s", slowest.Round(time.Millisecond), slowest <= 12500*time.Millisecond)
+	judgeSlowest(t, slowest, late())
 	served := kinds["502"] + kinds["503"] + kinds["504"]
 	report.judge(t, "told that Stripe is at fault", fmt.Sprint(calls), served, served == calls && r.calls.Load() >= int64(calls))
 	report.judge(t, "memory beyond what it had", fmt.Sprintf("<= 4 MiB a call, %s", mebibytes(float64(calls*perCall))),
@@ -183,6 +183,40 @@ func rudeness(t *testing.T, conduct func(*rude) func(net.Conn, <-chan struct{}))
 	report.none(t, "panics", s.panicked())
 }
 
+// judgeSlowest: an answer comes within the deadline of 12 s and half a second for everything
+// else, and when the machine is late with everything, so much later.
+func judgeSlowest(t *testing.T, slowest, late time.Duration) {
+	t.Helper()
+	const limit = 12500 * time.Millisecond
+	report.judge(t, "slowest answer", "<= 12.5 s, and what the machine was late by", fmt.Sprintf("%v (%v late)",
+		slowest.Round(time.Millisecond), late.Round(time.Millisecond)), slowest <= limit+late)
+}
+
+// lateness watches how much too late this process is woken up, until the function is called
+// that it returns, which says how late that was at worst.
+func lateness() (stop func() time.Duration) {
+	const nap = 10 * time.Millisecond
+	var worst time.Duration
+	ended := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			from := time.Now()
+			select {
+			case <-ended:
+				return
+			case <-time.After(nap):
+				worst = max(worst, time.Since(from)-nap)
+			}
+		}
+	})
+	return func() time.Duration {
+		close(ended)
+		wg.Wait()
+		return worst
+	}
+}
+
 // visitAtOnce makes n requests at the same time and returns how long the slowest took, and
 // how many came to which end.
 func visitAtOnce(ctx context.Context, base string, n int, next func(n int) click) (slowest time.Duration, kinds map[string]int) {
@@ -195,13 +229,9 @@ func visitAtOnce(ctx context.Context, base string, n int, next func(n int) click
 			began := time.Now()
 			status, _, err := askOnce(ctx, client, base, next(i))
 			took := time.Since(began)
-			what := fmt.Sprint(status)
-			if err != nil {
-				what = err.Error()
-			}
 			mu.Lock()
 			defer mu.Unlock()
-			kinds[what]++
+			kinds[ending(status, err)]++
 			slowest = max(slowest, took)
 		})
 	}
