@@ -162,11 +162,24 @@ func (c click) request(ctx context.Context, base string) (*http.Request, error) 
 
 var errOddAnswer = errors.New("an answer that the caller cannot use")
 
-// usable objects to a success that is none.
+// refusal is an answer of the service's that is an error, by its code; what is none of the
+// service's has no code.
+type refusal struct {
+	status int
+	code   string
+}
+
+// Error implements error.
+func (r refusal) Error() string { return strings.TrimSpace(fmt.Sprint(r.status, " ", r.code)) }
+
+// usable objects to what is no success, and to a success that is none.
 func usable(_ int, res *http.Response, body []byte) error {
-	var a struct{ ID, URL, Object string }
+	var a struct{ ID, URL, Object, Code string }
 	err := json.Unmarshal(body, &a)
-	if res.StatusCode < 300 && (err != nil || a.Object == "" || a.Object != "list" && (a.ID == "" || a.URL == "")) {
+	if res.StatusCode >= 300 {
+		return refusal{res.StatusCode, a.Code}
+	}
+	if err != nil || a.Object == "" || a.Object != "list" && (a.ID == "" || a.URL == "") {
 		return fmt.Errorf("%w: %d %.100q", errOddAnswer, res.StatusCode, body)
 	}
 	return nil
@@ -212,6 +225,9 @@ var addressText = regexp.MustCompile(`127\.\d+\.\d+\.\d+:\d+`)
 func ending(status int, err error) string {
 	if err == nil {
 		return strconv.Itoa(status)
+	}
+	if refused := new(refusal); errors.As(err, refused) {
+		return refused.Error()
 	}
 	var failed *url.Error
 	if errors.As(err, &failed) {

@@ -22,10 +22,10 @@ const rate = 500
 func TestLoadRollingRestart(t *testing.T) {
 	frontOrSkip(t)
 	t.Run("nginx is told who is ready", func(t *testing.T) {
-		rolling(t, sized(new(int), 3, 20), true)
+		rolling(t, sized(rollings, 3, 20), true)
 	})
 	t.Run("nginx is told nothing", func(t *testing.T) {
-		rolling(t, sized(new(int), 1, 5), false)
+		rolling(t, sized(rollings, 1, 5), false)
 	})
 }
 
