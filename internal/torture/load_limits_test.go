@@ -127,7 +127,11 @@ func slowCalls(ctx context.Context, t *testing.T, s *site, base string) string {
 	_, kinds := visitAtOnce(ctx, base, 2000, s.buy)
 	_, err := s.stripe.heal(ctx)
 	must(t, err)
-	return fmt.Sprintf("%d worked on at a time; %s", most(), counts(kinds))
+	all, err := s.slots[0].metrics(ctx)
+	if err != nil {
+		return fmt.Sprintf("%s; %v", counts(kinds), err)
+	}
+	return fmt.Sprintf("%d worked on at a time, %.0f connections cut; %s", most(), all["till_http_connections_cut_total"], counts(kinds))
 }
 
 // slowConnections opens 5,000, in equal parts with half a header, half a body, and answers
