@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -45,6 +46,8 @@ type siteOptions struct {
 	before func(sandbox string) (stripeURL string)
 	// env and args are added to those of every process; args as in "--drain-pause", "5s".
 	env, args []string
+	// config changes the configuration file, if set.
+	config func(text string) string
 	// shell is run by sh in the process that then becomes the service: a limit, a cgroup.
 	shell string
 }
@@ -70,6 +73,11 @@ func newSite(ctx context.Context, t *testing.T, o siteOptions) *site {
 		"TILL_LIMITS_OWNER_WRITES_PER_MINUTE=0", "TILL_LIMITS_ADDRESS_PER_MINUTE=0", "TILL_LIMITS_CONNECTIONS=0",
 	}, o.env)
 	f.args = slices.Concat(f.args, o.args)
+	if o.config != nil {
+		text, err := os.ReadFile(f.config)
+		must(t, err)
+		must(t, os.WriteFile(f.config, []byte(o.config(string(text))), 0o600))
+	}
 	if o.shell != "" {
 		f.args = slices.Concat([]string{"-c", o.shell + ` && exec "$0" "$@"`, f.program}, f.args)
 		f.program = "/bin/sh"
@@ -154,11 +162,24 @@ func (c click) request(ctx context.Context, base string) (*http.Request, error) 
 
 var errOddAnswer = errors.New("an answer that the caller cannot use")
 
-// usable objects to a success that is none.
+// refusal is an answer of the service's that is an error, by its code; what is none of the
+// service's has no code.
+type refusal struct {
+	status int
+	code   string
+}
+
+// Error implements error.
+func (r refusal) Error() string { return strings.TrimSpace(fmt.Sprint(r.status, " ", r.code)) }
+
+// usable objects to what is no success, and to a success that is none.
 func usable(_ int, res *http.Response, body []byte) error {
-	var a struct{ ID, URL, Object string }
+	var a struct{ ID, URL, Object, Code string }
 	err := json.Unmarshal(body, &a)
-	if res.StatusCode < 300 && (err != nil || a.Object == "" || a.Object != "list" && (a.ID == "" || a.URL == "")) {
+	if res.StatusCode >= 300 {
+		return refusal{res.StatusCode, a.Code}
+	}
+	if err != nil || a.Object == "" || a.Object != "list" && (a.ID == "" || a.URL == "") {
 		return fmt.Errorf("%w: %d %.100q", errOddAnswer, res.StatusCode, body)
 	}
 	return nil
@@ -193,13 +214,26 @@ func failedOnes(outcomes []openloop.Outcome) (n int, kinds string) {
 			continue
 		}
 		n++
-		what := strconv.Itoa(o.Status)
-		if o.Err != nil {
-			what = regexp.MustCompile(`(127\.\d+\.\d+\.\d+|:\d+)+`).ReplaceAllString(errText(o.Err), "…")
-		}
-		by[what]++
+		by[ending(o.Status, o.Err)]++
 	}
 	return n, counts(by)
+}
+
+var addressText = regexp.MustCompile(`127\.\d+\.\d+\.\d+:\d+`)
+
+// ending is how a request ended, in words that are the same for all that ended so.
+func ending(status int, err error) string {
+	if err == nil {
+		return strconv.Itoa(status)
+	}
+	if refused := new(refusal); errors.As(err, refused) {
+		return refused.Error()
+	}
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		err = failed.Err
+	}
+	return "(" + addressText.ReplaceAllString(err.Error(), "…") + ")"
 }
 
 var opsLine = regexp.MustCompile(`"msg":"serving".*"ops_addr":"([^"]+)"`)

@@ -21,12 +21,12 @@ import (
 var transient = []http.HandlerFunc{
 	func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Stripe-Should-Retry", "true")
-		refusal(http.StatusInternalServerError, "api_error", "")(w, r)
+		stripeError(http.StatusInternalServerError, "api_error", "")(w, r)
 	},
 	unavailable,
-	reset,
-	refusal(http.StatusConflict, "invalid_request_error", "lock_timeout"),
-	refusal(http.StatusTooManyRequests, "invalid_request_error", "lock_timeout"),
+	resetCall,
+	stripeError(http.StatusConflict, "invalid_request_error", "lock_timeout"),
+	stripeError(http.StatusTooManyRequests, "invalid_request_error", "lock_timeout"),
 }
 
 // fateful makes a part of the calls fail: one of each so many, whichever the dice say, so
@@ -144,7 +144,7 @@ func TestLoadStripeRateLimit(t *testing.T) {
 	go func() { all <- s.stroll(ctx, 2*rate, calm+lasts+after) }()
 	wait(ctx, calm)
 	s.upstream.when(func(arrival) http.HandlerFunc {
-		return refusal(http.StatusTooManyRequests, "invalid_request_error", "rate_limit")
+		return stripeError(http.StatusTooManyRequests, "invalid_request_error", "rate_limit")
 	})
 	struck := time.Now()
 	wait(ctx, lasts)

@@ -102,7 +102,7 @@ func startFront(t *testing.T, addresses []string) *front {
 func (f *front) write(addresses []string) error {
 	var text strings.Builder
 	for _, address := range addresses {
-		fmt.Fprintf(&text, "server %s fail_timeout=2s;\n", address)
+		fmt.Fprintf(&text, "server %s max_fails=0;\n", address)
 	}
 	return os.WriteFile(filepath.Join(f.dir, "servers.conf"), []byte(text.String()), 0o600)
 }

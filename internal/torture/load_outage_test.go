@@ -35,8 +35,8 @@ var outages = []struct {
 			return u.open()
 		}, err
 	}},
-	{"reset", true, func(u *upstream) (func() error, error) { return u.answering(reset), nil }},
-	{"hangs", true, func(u *upstream) (func() error, error) { return u.answering(hang), nil }},
+	{"reset", true, func(u *upstream) (func() error, error) { return u.answering(resetCall), nil }},
+	{"hangs", true, func(u *upstream) (func() error, error) { return u.answering(neverAnswer), nil }},
 	{"unavailable", true, func(u *upstream) (func() error, error) { return u.answering(unavailable), nil }},
 }
 

@@ -5,6 +5,7 @@ package torture_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,50 +29,26 @@ func TestLoadOverload(t *testing.T) {
 		ctx := t.Context()
 		s := newShop(ctx, t, 1, 50, "STRIPE_RPS_PER_ENDPOINT=0")
 		// Of the rest, the crowd and Stripe get what they need.
-		if missing := quota(t, s.fleet.slots[0].child, 10); missing != "" {
-			leftOut(t, missing)
+		if err := quota(t, s.fleet.slots[0].present()); err != nil {
+			leftOut(t, "no cgroup with a limit of CPU can be made here: "+err.Error())
 		}
 		overload(ctx, t, s, true)
 	})
 }
 
-// quota allows a process so many hundredths of one processor; it says what is missing
-// for that.
-func quota(t *testing.T, c *child, hundredths int) (missing string) {
+// quota allows a process a tenth of a processor, in periods short enough for half of the
+// answers to come as fast as ever; it says what is missing for that.
+func quota(t *testing.T, c *child) (missing error) {
 	t.Helper()
-	const period = 20_000 // microseconds
-	most := period * hundredths / 100
-	name := fmt.Sprintf("till-torture-%d", c.cmd.Process.Pid)
-	write := func(dir, file, text string) error {
-		return os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600)
+	group, err := newCgroup(t, "cpu", [2]string{"cpu.cfs_quota_us", "2000"}, [2]string{"cpu.max", "2000 20000"})
+	if err != nil {
+		return err
 	}
-	for _, form := range []struct {
-		root     string
-		settings [][2]string
-	}{
-		{"/sys/fs/cgroup/cpu", [][2]string{{"cpu.cfs_period_us", strconv.Itoa(period)}, {"cpu.cfs_quota_us", strconv.Itoa(most)}}},
-		{"/sys/fs/cgroup", [][2]string{{"cpu.max", fmt.Sprintf("%d %d", most, period)}}},
-	} {
-		dir := filepath.Join(form.root, name)
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			missing = err.Error()
-			continue
-		}
-		t.Cleanup(func() {
-			_ = c.kill()
-			_ = os.Remove(dir)
-		})
-		missing = ""
-		for _, s := range append(form.settings, [2]string{"cgroup.procs", strconv.Itoa(c.cmd.Process.Pid)}) {
-			if err := write(dir, s[0], s[1]); err != nil {
-				missing = err.Error()
-			}
-		}
-		if missing == "" {
-			return ""
-		}
+	t.Cleanup(func() { must(t, c.kill()) })
+	if !group.v2 {
+		err = os.WriteFile(filepath.Join(group.dir, "cpu.cfs_period_us"), []byte("20000"), 0o600)
 	}
-	return "a share of a processor: " + missing
+	return errors.Join(err, os.WriteFile(filepath.Join(group.dir, "cgroup.procs"), []byte(strconv.Itoa(c.cmd.Process.Pid)), 0o600))
 }
 
 // overload finds out what the service can do, and then asks for more; scarce says that it
@@ -102,9 +79,9 @@ func overload(ctx context.Context, t *testing.T, s *shop, scarce bool) {
 		lasts := lasting(3*time.Second, 60*time.Second)
 		storm, back := s.storm(ctx, step.times*peak, lasts, 0.7*peak, after)
 		name := fmt.Sprintf("%.0f times: ", step.times)
-		all, some := answered(storm, lasts)
+		all, some := goodRate(storm, lasts)
 		report.fact(t, name+"answers", fmt.Sprintf("%s; %.0f good a second, %.0f of them reads; refused p99 %v",
-			histogram(storm), all, some, shown(openloop.Percentile(storm, 0.99, isRefused))))
+			histogram(storm), all, some, shown(openloop.Percentile(storm, 0.99, wasRefused))))
 		report.judge(t, name+"goodput", fmt.Sprintf("≥ %.0f %% of peak", 100*step.least), percent(all/peak), all >= step.least*peak)
 		ratio := float64(typical(storm, time.Second, openloop.Outcome.OK)) / float64(typical(usual, time.Second, openloop.Outcome.OK))
 		report.judge(t, name+"p99 of the admitted against that at 70 %", "≤ 3", times(ratio), ratio <= 3)
@@ -115,7 +92,7 @@ func overload(ctx context.Context, t *testing.T, s *shop, scarce bool) {
 			(worked-before).Seconds()/(lasts+after).Seconds(), each.Round(time.Microsecond)))
 		// What is not refused costs what it does otherwise. Where the processor is what is
 		// scarce, this difference of large numbers says nothing.
-		if refused := openloop.Count(storm, isRefused); refused >= 500 && !scarce {
+		if refused := openloop.Count(storm, wasRefused); refused >= 500 && !scarce {
 			cost := (worked - before - each*time.Duration(len(storm)-refused+len(back))) / time.Duration(refused)
 			report.judge(t, name+"processor time of a refusal", "≤ 100µs", cost.Round(time.Microsecond), cost <= 100*time.Microsecond)
 		}
@@ -146,7 +123,7 @@ func (s *shop) worked() (all time.Duration, err error) {
 	return all, nil
 }
 
-func isRefused(o openloop.Outcome) bool { return o.Status >= 400 }
+func wasRefused(o openloop.Outcome) bool { return o.Status >= 400 }
 
 func p50(outcomes []openloop.Outcome) time.Duration {
 	return openloop.Percentile(outcomes, 0.5, openloop.Outcome.OK)
@@ -162,9 +139,9 @@ func (s *shop) storm(ctx context.Context, rate float64, lasts time.Duration, the
 	return <-stormy, back
 }
 
-// answered is how many good answers came a second while a load lasted, after the second
+// goodRate is how many good answers came a second while a load lasted, after the second
 // that it takes to spend what was saved up, and how many of those were reads.
-func answered(outcomes []openloop.Outcome, lasts time.Duration) (all, reads float64) {
+func goodRate(outcomes []openloop.Outcome, lasts time.Duration) (all, reads float64) {
 	const begun = time.Second
 	for n, o := range outcomes {
 		if came := o.At + o.Took; !o.OK() || came < begun || came >= lasts {

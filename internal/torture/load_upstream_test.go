@@ -235,8 +235,8 @@ func (u *upstream) person(form url.Values) string {
 		form.Get("metadata[till_subject]"), strings.Join(pairs, ","))
 }
 
-// refusal answers with an error of Stripe's own.
-func refusal(status int, kind, code string) http.HandlerFunc {
+// stripeError answers with an error of Stripe's own.
+func stripeError(status int, kind, code string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
@@ -251,11 +251,11 @@ func unavailable(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprint(w, "<html><body><h1>503 Service Unavailable</h1></body></html>")
 }
 
-// reset ends the connection before there is an answer.
-func reset(w http.ResponseWriter, _ *http.Request) { hangUp(w, true) }
+// resetCall ends the connection before there is an answer.
+func resetCall(w http.ResponseWriter, _ *http.Request) { hangUp(w, true) }
 
-// hang says nothing until the caller goes.
-func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+// neverAnswer says nothing until the caller goes.
+func neverAnswer(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 // since returns what has arrived from then on, in order.
 func (u *upstream) since(from time.Time) []arrival {
