@@ -91,10 +91,7 @@ func stripeOutage(t *testing.T, again int, seen bool, begin func(*upstream) (fun
 	struck := time.Now()
 	end, err := begin(s.upstream)
 	must(t, err)
-	breaker := s.breaker(ctx, t, before.refused, lasts/2)
-	wait(ctx, time.Until(struck.Add(opens)))
-	early, err := s.look(ctx)
-	must(t, err)
+	breaker, early := s.breaker(ctx, t, before.refused, opens, lasts/2)
 	wait(ctx, time.Until(struck.Add(lasts)))
 	late, err := s.look(ctx)
 	must(t, err)
@@ -218,16 +215,22 @@ func (s *shop) look(ctx context.Context) (looked, error) {
 	return all, nil
 }
 
-// breaker waits until every replica refuses calls by itself, and says how long that took.
-func (s *shop) breaker(ctx context.Context, t *testing.T, before float64, most time.Duration) time.Duration {
+// breaker waits until every replica refuses calls by itself, says how long that took, and
+// what was counted after a time of its own.
+func (s *shop) breaker(ctx context.Context, t *testing.T, before float64, after, most time.Duration) (took time.Duration, then looked) {
 	t.Helper()
-	for began := time.Now(); ; wait(ctx, 50*time.Millisecond) {
+	for began := time.Now(); took == 0 || then == (looked{}); wait(ctx, 50*time.Millisecond) {
 		now, err := s.look(ctx)
 		must(t, err)
-		if took := time.Since(began); now.refused > before || took > most {
-			return took
+		passed := time.Since(began)
+		if took == 0 && (now.refused > before || passed > most) {
+			took = passed
+		}
+		if then == (looked{}) && passed >= after {
+			then = now
 		}
 	}
+	return took, then
 }
 
 // goodAgain is how long after a moment nearly all are served again, from then on, second

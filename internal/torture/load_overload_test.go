@@ -74,9 +74,9 @@ func overload(ctx context.Context, t *testing.T, s *shop, scarce bool) {
 	}{{2, 0.95, false}, {5, 0.92, false}, {10, 0.90, true}} {
 		after := lasting(time.Second, 15*time.Second)
 		if step.last {
-			after = lasting(6500*time.Millisecond, 15*time.Second)
+			after = lasting(6*time.Second, 15*time.Second)
 		}
-		lasts := lasting(3*time.Second, 60*time.Second)
+		lasts := lasting(2500*time.Millisecond, 60*time.Second)
 		storm, back := s.storm(ctx, step.times*peak, lasts, 0.7*peak, after)
 		name := fmt.Sprintf("%.0f times: ", step.times)
 		all, some := goodRate(storm, lasts)

@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 		os.Exit(2)
 	}
 	// The scenarios that run at once wait more than they work.
-	if err := flag.Set("test.parallel", "6"); err != nil {
+	if err := flag.Set("test.parallel", "7"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
