@@ -108,7 +108,7 @@ torture: ## try to give an owner two customers; TORTURE=short or full, SEEDS=n, 
 	$(GO) test -tags torture -count=1 -timeout $(TORTURE_TIMEOUT) ./internal/torture -v -run '^TestTorture' -args -form=$(TORTURE)
 
 .PHONY: torture-load
-torture-load: ## load, restarts, limits and a Stripe that misbehaves; TORTURE=short or full, needs nginx
+torture-load: ## load, restarts, limits and a Stripe that misbehaves; TORTURE=short or full, needs nginx and redis-server
 	$(GO) test -tags torture -count=1 -timeout $(TORTURE_TIMEOUT) ./internal/torture -v -run '^TestLoad' -args -form=$(TORTURE)
 
 # The rows are in testdata; each test says how many it has sent, over all carriers and routes.

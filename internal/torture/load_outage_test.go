@@ -91,7 +91,7 @@ func stripeOutage(t *testing.T, again int, seen bool, begin func(*upstream) (fun
 	struck := time.Now()
 	end, err := begin(s.upstream)
 	must(t, err)
-	breaker, early := s.breaker(ctx, t, before.refused, opens, lasts/2)
+	breaker, early := s.breaker(ctx, t, before.refused, opens, lasts-time.Second)
 	wait(ctx, time.Until(struck.Add(lasts)))
 	late, err := s.look(ctx)
 	must(t, err)
