@@ -113,6 +113,7 @@ func redisFault(t *testing.T, begin func(context.Context, *redistest.Server) (fu
 		"REDIS_URL="+server.URL().Reveal())
 	calm, lasts, flood, after := lasting(4*time.Second, 20*time.Second), lasting(5*time.Second, time.Minute), lasting(3*time.Second, 20*time.Second), 3*time.Second
 	s.stroll(ctx, usual, time.Second)
+	stalled := stalls(ctx)
 	began := time.Now()
 	people := make(chan []openloop.Outcome)
 	go func() { people <- s.stroll(ctx, usual, calm+lasts) }()
@@ -135,10 +136,12 @@ func redisFault(t *testing.T, begin func(context.Context, *redistest.Server) (fu
 	report.judge(t, "p99 meanwhile, less that before", "≤ 25 ms", shown(added), added <= 25*time.Millisecond)
 	report.fact(t, "the slowest second meanwhile", shown(worst(struck, time.Second)))
 	// Of a test account, the budget of an endpoint is that of all together. What was sent in
-	// one second may arrive in another: an eighth of it.
+	// one second may arrive in another, as late as this machine is: an eighth of it, and what
+	// came while nobody here had a processor.
 	const most = budget + budget/8
-	n := busiest(s.upstream.since(began), time.Second)
-	report.judge(t, "busiest second at Stripe", fmt.Sprintf("≤ %d", most), n, n <= most)
+	second := time.Second - min(stalled(), time.Second/2)
+	n := busiest(s.upstream.since(began), second)
+	report.judge(t, fmt.Sprintf("busiest %v at Stripe", second.Round(time.Millisecond)), fmt.Sprintf("≤ %d", most), n, n <= most)
 	if t.Failed() {
 		s.fleet.explain(t)
 	}

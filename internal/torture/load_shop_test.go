@@ -268,3 +268,23 @@ func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }
 func times(ratio float64) string { return fmt.Sprintf("%.2f", ratio) }
 
 func shown(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
+
+// stalls watches how late this machine is at most with what it has to do, until it is
+// asked.
+func stalls(ctx context.Context) (longest func() time.Duration) {
+	const beat = 10 * time.Millisecond
+	watching, stop := context.WithCancel(ctx)
+	found := make(chan time.Duration)
+	go func() {
+		late := time.Duration(0)
+		for last := time.Now(); watching.Err() == nil; last = time.Now() {
+			wait(watching, beat)
+			late = max(late, time.Since(last)-beat)
+		}
+		found <- late
+	}()
+	return func() time.Duration {
+		stop()
+		return <-found
+	}
+}
