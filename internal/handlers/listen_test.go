@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -25,4 +26,29 @@ func TestEveryPhaseOfAConnectionHasALimit(t *testing.T) {
 	if s.MaxHeaderBytes <= 0 || s.MaxHeaderBytes > 16<<10 {
 		t.Errorf("headers of %d bytes", s.MaxHeaderBytes)
 	}
+}
+
+// TestAScraperThatHangsIsCut: F62. The listener for operators has no limit on answers, because
+// of profiles; the metrics have one of their own.
+func TestAScraperThatHangsIsCut(t *testing.T) {
+	t.Parallel()
+	ops := handlers.Ops(http.NotFoundHandler(), func() error { return nil }, true)
+	for path, want := range map[string]bool{"/metrics": true, "/debug/pprof/cmdline": false} {
+		w := &deadlined{ResponseWriter: httptest.NewRecorder()}
+		ops.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, http.NoBody))
+		if got := !w.until.IsZero(); got != want {
+			t.Errorf("%s has a deadline: %v, want %v", path, got, want)
+		}
+	}
+}
+
+// deadlined notes the deadline that a handler sets.
+type deadlined struct {
+	http.ResponseWriter
+	until time.Time
+}
+
+func (d *deadlined) SetWriteDeadline(until time.Time) error {
+	d.until = until
+	return nil
 }

@@ -3,13 +3,23 @@ package handlers
 import (
 	"net/http"
 	"net/http/pprof"
+	"time"
 )
+
+// scrapeLimit is how long an answer of metrics may take, with what a scraper needs to read it.
+const scrapeLimit = 15 * time.Second
 
 // Ops returns the operations surface: metrics, health and, if asked for, the
 // profiler. Nothing of it is on the public one.
 func Ops(metrics http.Handler, ready func() error, profiler bool) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics)
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		// Profiles take as long as is asked, so the server has no limit for all; but a
+		// scraper that hangs, and comes again, must not leave an answer behind each time.
+		// A recorder of a test has no deadlines.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(scrapeLimit))
+		metrics.ServeHTTP(w, r)
+	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if ready() != nil {

@@ -20,6 +20,34 @@
 //   - Audit: kill -9 in the middle of writes that go well, and a row for each that was answered.
 //   - DiskFull, PowerLoss: SQLite on a full disk, and copies of its files while it writes.
 //
+// What begins with TestLoad is another promise: calm under load, and when Stripe, the machine
+// or whoever rolls it out is not. Requests come at a constant rate that answers do not slow
+// down, through nginx as deploy/nginx.conf has it or directly. `make torture-load` runs these.
+// Figures are counts, ratios within one run and medians of windows, so that a machine with
+// other work to do does not decide. Where many calls are needed, what answers in Stripe's
+// place has the right shapes and no memory.
+//
+//   - RollingRestart: three replicas leave and come back at 500 requests a second.
+//   - Kill: kill -9 of one of three; who was being served repeats with the same key.
+//   - RudeStripe: a Stripe that hangs, dribbles, or sends 1 GiB, headers or interim answers
+//     without end, with 32 calls under way.
+//   - LittleMemory, LittleCPU: 128 MiB and a fifth of a CPU, in a cgroup.
+//   - FewFiles: 256 files, and twice as many connections.
+//   - StopWhileStripeHangs, PartialOutage, HungScrapers: a stop while calls hang; no database,
+//     Stripe or keys; scrapers of metrics that do not read.
+//   - Soak: half of what a process can do, with faults at random, and what is left after it.
+//   - Overload: two, five and ten times what the service can do, once where Stripe's
+//     budget is scarce and once where the processor is (a cgroup bounds it).
+//   - StripeOutage: Stripe is gone in five ways, while who fails asks again at once, five
+//     times.
+//   - TransientFaults, StripeRateLimit: one in twenty, and one in three calls go wrong
+//     in ways that another try mends; Stripe says that it is too much.
+//   - Hostile: a thousand requests a second of one owner, and of many from one address,
+//     beside honest people.
+//   - BrownOut: a third of the calls to Stripe take 8 s.
+//   - Redis: three replicas share Stripe's budget in a Redis that is killed, frozen, full,
+//     or may not be written to.
+//
 // The short form is for CI. Where the protocol makes an owner wait, it turns the sandbox's
 // clock, which is the only one that the protocol knows; the full form waits.
 //

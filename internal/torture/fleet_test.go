@@ -46,6 +46,7 @@ type fleet struct {
 type slot struct {
 	fleet *fleet
 	name  string
+	env   []string               // besides the fleet's
 	base  atomic.Pointer[string] // nil while nobody serves here
 
 	mu    sync.Mutex
@@ -184,7 +185,7 @@ func (f *fleet) startTimes() string {
 
 func (s *slot) start(ctx context.Context) error {
 	began := time.Now()
-	c, err := launch(s.name, s.fleet.env, s.fleet.program, s.fleet.args...)
+	c, err := launch(s.name, slices.Concat(s.fleet.env, s.env), s.fleet.program, s.fleet.args...)
 	if err != nil {
 		return err
 	}

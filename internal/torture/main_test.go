@@ -20,6 +20,7 @@ var (
 	owners    = flag.Int("owners", 0, "owners of a race (100, full 1000)")
 	kills     = flag.Int("kills", 0, "kills of a race (20, full 200)")
 	perPoint  = flag.Int("per-point", 0, "kills at each crash point (10, full 100; a thousand take two hours)")
+	rollings  = flag.Int("rollings", 0, "rolling restarts of all replicas (3, full 20)")
 	copies    = flag.Int("copies", 0, "copies of a database being written (50, full 1000)")
 	prebuilt  = flag.String("till", "", "a till to use in place of one built now")
 	raceBuild = flag.Bool("race-build", false, "build till with the race detector")
@@ -42,7 +43,7 @@ func TestMain(m *testing.M) {
 		os.Exit(2)
 	}
 	// The scenarios that run at once wait more than they work.
-	if err := flag.Set("test.parallel", "6"); err != nil {
+	if err := flag.Set("test.parallel", "7"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
