@@ -51,8 +51,17 @@ func environmentHelp() string {
 	return b.String()
 }
 
+// lastWords is how long whoever reads the log has for its end.
+const lastWords = time.Second
+
 func serve(ctx context.Context, p process, source config.Source, o serveOptions) error {
-	logger := telemetry.NewLogger(p.stderr)
+	o.log = telemetry.NewLog(p.stderr)
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+		defer cancel()
+		_ = o.log.Close(ctx) // nobody is left to be told
+	}()
+	logger := telemetry.NewLogger(o.log)
 	cfg, warnings, err := config.Load(source)
 	for _, w := range warnings {
 		logger.Warn("configuration", "key", w.Key, "warning", w.Text)

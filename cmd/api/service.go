@@ -34,6 +34,8 @@ type serveOptions struct {
 	// drainPause is how long the load balancer has to notice that readiness is
 	// off, before the listener closes.
 	drainPause time.Duration
+	// log is what the logger writes to.
+	log *telemetry.Log
 }
 
 // service is the program as a value: built whole, then run.
@@ -76,6 +78,9 @@ func newService(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 		}
 	}
 	registry := telemetry.NewRegistry(version)
+	if err := o.log.Register(registry); err != nil {
+		return nil, err
+	}
 	if err := s.build(ctx, registry); err != nil {
 		return nil, err
 	}

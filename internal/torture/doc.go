@@ -32,6 +32,7 @@
 //   - FewFiles: 256 files, and twice as many connections.
 //   - StopWhileStripeHangs, PartialOutage, HungScrapers: a stop while calls hang; no database,
 //     Stripe or keys; scrapers of metrics that do not read.
+//   - BlockedLog: whoever reads the log has stopped.
 //   - Soak: half of what a process can do, with faults at random, and what is left after it.
 //
 // The short form is for CI. Where the protocol makes an owner wait, it turns the sandbox's
