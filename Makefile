@@ -47,6 +47,7 @@ POSTGRES_THERE = { [ -n "$$TILL_TEST_DATABASE_URL" ] || command -v initdb >/dev/
 
 TORTURE ?= $(if $(filter true,$(CI)),short,full)
 TORTURE_TIMEOUT ?= 60m
+LOAD_TIMEOUT ?= 2h
 SEEDS ?= $(if $(filter true,$(CI)),10000,100000)
 
 # The tests that send rows of testdata and say how many.
@@ -70,7 +71,7 @@ INSTALL_DIR = $(if $(PREFIX),$(PREFIX)/bin,$(or $(shell $(GO) env GOBIN),$(shell
 help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z][a-z-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
 run: ## start the service with the built-in sandbox; no account, no configuration
@@ -109,7 +110,7 @@ torture: ## try to give an owner two customers; TORTURE=short or full, SEEDS=n, 
 
 .PHONY: torture-load
 torture-load: ## load, restarts, limits and a Stripe that misbehaves; TORTURE=short or full, needs nginx
-	$(GO) test -tags torture -count=1 -timeout $(TORTURE_TIMEOUT) ./internal/torture -v -run '^TestLoad' -args -form=$(TORTURE)
+	$(GO) test -tags torture -count=1 -timeout $(LOAD_TIMEOUT) ./internal/torture -v -run '^TestLoad' -args -form=$(TORTURE)
 
 # The rows are in testdata; each test says how many it has sent, over all carriers and routes.
 .PHONY: catalogue
