@@ -51,6 +51,7 @@ REDIS_THERE = command -v redis-server >/dev/null
 
 TORTURE ?= $(if $(filter true,$(CI)),short,full)
 TORTURE_TIMEOUT ?= 60m
+LOAD_TIMEOUT ?= 2h
 SEEDS ?= $(if $(filter true,$(CI)),10000,100000)
 
 # The tests that send rows of testdata and say how many.
@@ -117,7 +118,7 @@ torture: ## try to give an owner two customers; TORTURE=short or full, SEEDS=n, 
 
 .PHONY: torture-load
 torture-load: ## load, restarts, limits and a Stripe that misbehaves; TORTURE=short or full, needs nginx and redis-server
-	$(GO) test -tags torture -count=1 -timeout $(TORTURE_TIMEOUT) ./internal/torture -v -run '^TestLoad' -args -form=$(TORTURE)
+	$(GO) test -tags torture -count=1 -timeout $(LOAD_TIMEOUT) ./internal/torture -v -run '^TestLoad' -args -form=$(TORTURE)
 
 # The rows are in testdata; each test says how many it has sent, over all carriers and routes.
 .PHONY: catalogue

@@ -35,6 +35,7 @@
 //   - FewFiles: 256 files, and twice as many connections.
 //   - StopWhileStripeHangs, PartialOutage, HungScrapers: a stop while calls hang; no database,
 //     Stripe or keys; scrapers of metrics that do not read.
+//   - BlockedLog: whoever reads the log has stopped.
 //   - Soak: half of what a process can do, with faults at random, and what is left after it.
 //   - Overload: two, five and ten times what the service can do, once where Stripe's
 //     budget is scarce and once where the processor is (a cgroup bounds it).

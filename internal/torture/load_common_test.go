@@ -48,6 +48,8 @@ type siteOptions struct {
 	env, args []string
 	// config changes the configuration file, if set.
 	config func(text string) string
+	// prepare, if set, is called before anything starts.
+	prepare func(*fleet)
 	// shell is run by sh in the process that then becomes the service: a limit, a cgroup.
 	shell string
 }
@@ -91,6 +93,9 @@ func newSite(ctx context.Context, t *testing.T, o siteOptions) *site {
 		}
 		must(t, f.stop())
 	})
+	if o.prepare != nil {
+		o.prepare(f)
+	}
 	must(t, f.start(ctx))
 	s := &site{fleet: f, stripe: st}
 	s.admit(ctx, t, o.callers)
