@@ -107,6 +107,11 @@ torture: ## try to give an owner two customers; TORTURE=short or full, SEEDS=n, 
 	$(GO) test ./internal/customers -run '^$$' -bench 'Ensure' -benchmem
 	$(GO) test -tags torture -count=1 -timeout $(TORTURE_TIMEOUT) ./internal/torture -v -run '^TestTorture' -args -form=$(TORTURE)
 
+.PHONY: replicas
+replicas: ## simulate 1 to 100 replicas that share Stripe's limit, and Redis failing
+	$(GO) test -count=1 -timeout $(TORTURE_TIMEOUT) ./internal/ratelimit -v -run '^Test(Replicas|TheBudgetIsNeverExceeded|AHostileOwner)$$' \
+		-args -budget.form=full -budget.seeds $(if $(filter true,$(CI)),200,2000)
+
 # The rows are in testdata; each test says how many it has sent, over all carriers and routes.
 .PHONY: catalogue
 catalogue: ## try the catalogue of bad inputs and print the count
