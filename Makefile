@@ -45,6 +45,8 @@ POSTGRES_THERE = { [ -n "$$TILL_TEST_DATABASE_URL" ] || command -v initdb >/dev/
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; } && \
 	{ command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ]; }
 
+REDIS_THERE = command -v redis-server >/dev/null
+
 TORTURE ?= $(if $(filter true,$(CI)),short,full)
 TORTURE_TIMEOUT ?= 60m
 SEEDS ?= $(if $(filter true,$(CI)),10000,100000)
@@ -100,6 +102,7 @@ test: ## run all tests, with the race detector where a C compiler is present
 		$(GO) test -timeout $(TEST_TIMEOUT) ./...; \
 	fi
 	@$(POSTGRES_THERE) || echo 'Left out, because PostgreSQL 15 and PgBouncer are not both here: all tests of the Postgres store. SQLite was tested.'
+	@$(REDIS_THERE) || echo 'Left out, because redis-server is not here: all tests of limits that replicas share. Those of one process were tested.'
 
 .PHONY: torture
 torture: ## try to give an owner two customers; TORTURE=short or full, SEEDS=n, needs PostgreSQL

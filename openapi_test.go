@@ -157,6 +157,7 @@ func TestContractAnswersNameTheirHeaders(t *testing.T) {
 	t.Parallel()
 	also := map[int]string{
 		http.StatusUnauthorized:       "WWW-Authenticate",
+		http.StatusTooManyRequests:    "Retry-After",
 		http.StatusServiceUnavailable: "Retry-After",
 	}
 	for _, b := range bodies(t, contract(t)) {

@@ -74,7 +74,9 @@ func shop(p *program, n int, token func(string) string) []string {
 func TestAnOrderlyEndLeavesARowOfEveryWrite(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"async", "sync"} {
-		config, token := files(t, func(text string) string { return text + "audit: {mode: " + mode + "}\n" })
+		config, token := files(t, func(text string) string {
+			return text + "audit: {mode: " + mode + "}\nlimits: {owner_writes_per_minute: 0}\n"
+		})
 		stripe := newStripe(t)
 		environ := stripeAt(stripe.URL)
 		p := start(t, []string{"serve", "--config", config, "--drain-pause", "0s"}, environ...).ready()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,18 +10,6 @@ import (
 	"till/internal/ratelimit"
 	"till/internal/stripeclient"
 )
-
-// openRedis returns where replicas count together; nil if nothing is configured.
-func openRedis(in config.Limits) (*ratelimit.Redis, error) {
-	if in.RedisURL.IsZero() {
-		return nil, nil //nolint:nilnil // no Redis is a configuration
-	}
-	r, err := ratelimit.OpenRedis(in.RedisURL)
-	if err != nil {
-		return nil, fmt.Errorf("limits.redis_url %w", err)
-	}
-	return r, nil
-}
 
 // newBudget returns what Stripe takes of this process, in front of the account's other
 // processes if they share a Redis; nil if there is no bound.

@@ -26,6 +26,9 @@ func (s *service) run(ctx context.Context) error {
 	g.Go(func() error { return served(s.public.Serve(s.publicListener)) })
 	g.Go(func() error { return served(s.ops.Serve(s.opsListener)) })
 	g.Go(func() error { return s.verifier.Run(needed) })
+	if s.redis != nil {
+		g.Go(func() error { return s.redis.Run(needed, s.logger) })
+	}
 	migrated := make(chan struct{})
 	g.Go(func() error {
 		defer close(migrated)

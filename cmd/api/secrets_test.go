@@ -92,7 +92,7 @@ plans:
     accepts: [success_url, metadata, promotion_code]
 portals: {default: {}}
 redirects: {allow: ["https://app.example.com"], default: "https://app.example.com/"}
-limits: {redis_url: "redis://:canary-redis@127.0.0.1:1"}
+limits: {owner_writes_per_minute: 100000, address_per_minute: 100000, redis_url: "redis://:canary-redis@127.0.0.1:1"}
 `)
 	return v
 }

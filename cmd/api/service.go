@@ -154,8 +154,12 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	if err != nil {
 		return err
 	}
+	limits, err := s.limits(reg)
+	if err != nil {
+		return err
+	}
 	surface, err := handlers.New(handlers.Options{
-		Service: useCases, Auth: s.verifier, Audit: s.audit, Ready: s.ready, Origins: cfg.Auth.Origins,
+		Service: useCases, Auth: s.verifier, Limits: limits, Audit: s.audit, Ready: s.ready, Origins: cfg.Auth.Origins,
 		Apps: redirects, TrustedProxies: cfg.TrustedProxies,
 		LoopbackOrigins: cfg.Dev, OpenAPI: till.OpenAPI, Metrics: reg, Logger: s.logger, Dev: s.dev.routes(),
 	})
@@ -167,6 +171,27 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 		Limit: cfg.Limits.Connections, TrustedProxies: cfg.TrustedProxies, Metrics: reg,
 	})
 	return err
+}
+
+// openRedis returns where replicas count together; nil if nothing is configured.
+func openRedis(in config.Limits) (*ratelimit.Redis, error) {
+	if in.RedisURL.IsZero() {
+		return nil, nil //nolint:nilnil // no Redis is a configuration
+	}
+	r, err := ratelimit.OpenRedis(in.RedisURL)
+	if err != nil {
+		return nil, fmt.Errorf("limits.redis_url %w", err)
+	}
+	return r, nil
+}
+
+// limits are those of callers, counted together with the other replicas if there is Redis.
+func (s *service) limits(reg prometheus.Registerer) (*ratelimit.Limits, error) {
+	in := s.cfg.Limits
+	return ratelimit.New(ratelimit.Options{
+		OwnerWritesPerMinute: in.OwnerWritesPerMinute, AddressPerMinute: in.AddressPerMinute, Replicas: in.Replicas,
+		Redis: s.redis, Salt: stripeclient.Fingerprint(s.cfg.Stripe.Key, s.cfg.Stripe.Connected), Metrics: reg,
+	})
 }
 
 // sessionHosts are the hosts that session URLs may have besides Stripe's.

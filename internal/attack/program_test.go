@@ -60,7 +60,7 @@ const settings = `public_url: https://billing.example.com
 auth:
   issuers:
     - {issuer: %[1]q, audience: [till], jwks_url: "%[1]s/keys"}
-limits: {stripe_rps_per_endpoint: 0}
+limits: {owner_writes_per_minute: 0, address_per_minute: 0, stripe_rps_per_endpoint: 0}
 plans:
   pro:
     mode: subscription

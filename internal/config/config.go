@@ -75,13 +75,15 @@ type Database struct {
 
 // Limits bound how much is done. 0 is off.
 type Limits struct {
-	// Read and not acted upon in this version.
+	// OwnerWritesPerMinute bounds the writes of one owner, AddressPerMinute the requests
+	// of one client network.
 	OwnerWritesPerMinute, AddressPerMinute int
 	// Connections is the most that the public listener has at a time.
 	Connections int
-	// StripeRPSPerEndpoint is shared evenly by Replicas processes.
+	// StripeRPSPerEndpoint, as every limit but Connections, is shared evenly by Replicas
+	// processes.
 	StripeRPSPerEndpoint, Replicas int
-	// RedisURL may carry a password. It is not acted upon in this version.
+	// RedisURL is where replicas count together; it may hold a password.
 	RedisURL secret.Secret
 }
 

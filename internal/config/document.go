@@ -93,15 +93,13 @@ type databaseSection struct {
 	URL secret.Secret `yaml:"url" default:"sqlite://till.db" help:"sqlite:// and a path, or postgres://user:password@host/database"`
 }
 
-// The limits of owners and addresses are off by default because nothing acts upon
-// them in this version: a number that stands for nothing would be a false promise.
 type limitsSection struct {
-	OwnerWritesPerMinute int           `yaml:"owner_writes_per_minute" default:"0" help:"writes per owner and minute, 0: off; not acted upon in this version"`
-	AddressPerMinute     int           `yaml:"address_per_minute" default:"0" help:"requests per address and minute, 0: off; not acted upon in this version"`
+	OwnerWritesPerMinute int           `yaml:"owner_writes_per_minute" default:"60" help:"writes per owner and minute, over all replicas; 0: off"`
+	AddressPerMinute     int           `yaml:"address_per_minute" default:"600" help:"requests per client address and minute, over all replicas; 0: off"`
 	Connections          int           `yaml:"connections" default:"1000" help:"connections at a time, of the public listener; 0: as many as there are files"`
 	StripeRPSPerEndpoint int           `yaml:"stripe_rps_per_endpoint" default:"25" help:"calls to Stripe per endpoint and second, over all replicas; 0: off"`
-	Replicas             int           `yaml:"replicas" default:"1" help:"processes that share stripe_rps_per_endpoint evenly"`
-	RedisURL             secret.Secret `yaml:"redis_url" help:"where replicas share the limits; not acted upon in this version"`
+	Replicas             int           `yaml:"replicas" default:"1" help:"processes that share the limits evenly"`
+	RedisURL             secret.Secret `yaml:"redis_url" help:"where replicas count together, redis:// or rediss:// (TLS) user:password@host:port/database"`
 }
 
 type auditSection struct {

@@ -1,6 +1,11 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+
+	"till/internal/ratelimit"
+	"till/internal/secret"
+)
 
 func (l *loader) judgeLimits() Limits {
 	in := l.doc.Limits
@@ -9,9 +14,10 @@ func (l *loader) judgeLimits() Limits {
 	l.atLeast("limits.connections", in.Connections, 0)
 	l.atLeast("limits.stripe_rps_per_endpoint", in.StripeRPSPerEndpoint, 0)
 	l.atLeast("limits.replicas", in.Replicas, 1)
-	l.warnInactive("limits.owner_writes_per_minute", in.OwnerWritesPerMinute > 0)
-	l.warnInactive("limits.address_per_minute", in.AddressPerMinute > 0)
-	l.warnInactive("limits.redis_url", !in.RedisURL.IsZero())
+	l.judgeRedis(in.RedisURL)
+	if !in.RedisURL.IsZero() && in.Replicas == 1 {
+		l.warn("limits.replicas", "is 1, and limits.redis_url is for several: while Redis is gone, each of them would take the whole of every limit")
+	}
 	return Limits(in)
 }
 
@@ -21,8 +27,11 @@ func (l *loader) atLeast(path string, value, least int) {
 	}
 }
 
-func (l *loader) warnInactive(path string, on bool) {
-	if on {
-		l.warn(path, "is not acted upon in this version: put the limit into the proxy in front")
+func (l *loader) judgeRedis(at secret.Secret) {
+	if at.IsZero() {
+		return
+	}
+	if err := ratelimit.CheckRedisURL(at); err != nil {
+		l.rule("limits.redis_url", err.Error(), "write redis://user:password@host:6379/0, or rediss:// for TLS")
 	}
 }

@@ -88,9 +88,8 @@ func TestTheDesign(t *testing.T) {
 			keys = append(keys, w.Key)
 		}
 	}
-	wantKeys := []string{"limits.owner_writes_per_minute", "limits.address_per_minute"}
-	if diff := cmp.Diff(wantKeys, keys); diff != "" {
-		t.Error(diff)
+	if keys != nil {
+		t.Errorf("warnings about %q", keys)
 	}
 }
 

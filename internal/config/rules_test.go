@@ -78,26 +78,28 @@ func TestStripeKeysAndHosts(t *testing.T) {
 	})
 }
 
-func TestOnlyInactiveLimitsWarn(t *testing.T) {
+func TestRedisURLs(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct{ text, want string }{
-		{"stripe_rps_per_endpoint: 100, replicas: 3", "[]"},
-		{"owner_writes_per_minute: 0, address_per_minute: 0, stripe_rps_per_endpoint: 0", "[]"},
-		{"owner_writes_per_minute: 1", "[limits.owner_writes_per_minute]"},
-		{"address_per_minute: 1", "[limits.address_per_minute]"},
-		{"redis_url: redis://localhost", "[limits.redis_url]"},
-	} {
-		_, warnings, problems := load(t, minimal+portal+"limits: {"+tc.text+"}\n")
-		var keys []string
-		for _, w := range warnings {
-			if strings.HasPrefix(w.Key, "limits.") {
-				keys = append(keys, w.Key)
-			}
-		}
-		if got := fmt.Sprint(keys); problems != nil || got != tc.want {
-			t.Errorf("%s: got %s, %v; want %s", tc.text, got, problems, tc.want)
-		}
-	}
+	at := func(u string) []string { return []string{"TILL_LIMITS_REDIS_URL=" + u} }
+	check(t, false, []rule{
+		{"a host", at("redis://localhost"), "", "limits.replicas"},
+		{"a host of several", append(at("redis://localhost"), "TILL_LIMITS_REPLICAS=2"), "", ""},
+		{"everything", at("rediss://user:canary%2F@redis.example.com:6380/3"), "", ""},
+		{"an address", at("redis://:canary@[2001:db8::1]:6379/"), "", ""},
+		{"no scheme", at("redis:6379"), "limits.redis_url: names no host", ""},
+		{"another scheme", at("https://redis.example.com"), "does not begin with redis:// or rediss://", ""},
+		{"a socket", at("unix:///run/redis.sock"), "does not begin with redis:// or rediss://", ""},
+		{"no host", at("redis://:6379"), "names no host", ""},
+		{"a port of words", at("redis://localhost:canary"), "is not a URL", ""},
+		{"port 0", at("redis://localhost:0"), "has a port that is none", ""},
+		{"a port too high", at("redis://localhost:65536"), "has a port that is none", ""},
+		{"a database of words", at("redis://localhost/canary"), "has a path that is no number of a database", ""},
+		{"a negative database", at("redis://localhost/-1"), "has a path that is no number of a database", ""},
+		{"two databases", at("redis://localhost/1/2"), "has a path that is no number of a database", ""},
+		{"options", at("redis://localhost?read_timeout=9s"), "has more than a user", ""},
+		{"a password with a slash", at("redis://:canary/@localhost"), "is not a URL", ""},
+		{"a password with a fragment", at("redis://:canary#@localhost"), "is not a URL", ""},
+	})
 }
 
 func TestDatabases(t *testing.T) {

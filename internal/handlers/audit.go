@@ -55,11 +55,10 @@ func (s *server) audit(c echo.Context, e *event) {
 	if e.principal == nil || action == "" {
 		return
 	}
-	client, _ := s.clientOf(r)
 	record := audit.Event{
 		Actor: s.o.Service.Actor(*e.principal), Action: action,
 		Object: cmp.Or(e.object, c.Param("id")), Customer: e.customer, Outcome: audit.OK,
-		RequestID: e.id, Client: client.String(),
+		RequestID: e.id, Client: e.client.String(),
 	}
 	if e.failed != nil {
 		record.Outcome = e.failed.Code

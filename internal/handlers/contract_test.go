@@ -18,6 +18,7 @@ import (
 
 	"till"
 	"till/internal/auth/devissuer"
+	"till/internal/ratelimit"
 )
 
 // ledger holds every answer against openapi.yaml and remembers which of the
@@ -203,6 +204,20 @@ func TestContractBothWays(t *testing.T) {
 		want(t, hasty.send(r), 408, "request_timeout")
 	}
 
+	t.Log("what is too much")
+	var now still
+	greedy := newHouse(t, settings{limits: ratelimit.Options{OwnerWritesPerMinute: 1, AddressPerMinute: 1, Now: now.now}})
+	greedy.heard = book.hear
+	want(t, greedy.get("/openapi.yaml", ""), 200, "")
+	for _, r := range append(writes, reads(open)...) {
+		r.token = greedy.token("alice")
+		want(t, greedy.send(r), 429, "rate_limited")
+	}
+	for _, path := range []string{"/return/ios", "/return/ios/paid"} {
+		want(t, greedy.get(path, ""), 429, "")
+	}
+	want(t, greedy.form("/checkout", alice, "plan=tshirt"), 429, "")
+
 	t.Log("what goes wrong behind us")
 	for _, r := range operations(open) {
 		// Not garbage: so many failures in a row are what the breaker opens for.
@@ -277,6 +292,16 @@ func operations(id string) []operation {
 		// The last one, because nothing can be done with the session after it.
 		{request{method: "POST", path: "/checkout/" + id + "/expire"}, 200},
 	}
+}
+
+// reads are the operations that change nothing and may be refused.
+func reads(id string) (all []request) {
+	for _, path := range []string{
+		"/checkout", "/checkout/" + id, "/checkout/" + id + "/line_items", "/plans", "/subscriptions", "/openapi.yaml",
+	} {
+		all = append(all, request{method: "GET", path: path})
+	}
+	return all
 }
 
 // everyChange is an update of a session of the plan boutique.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"time"
 
@@ -19,8 +20,12 @@ const headerRequestID = "X-Request-Id"
 // event is what one request is remembered by: one line in the log, and one row of the
 // audit if it was a write.
 type event struct {
-	id     string
-	failed *problem.Error
+	id string
+	// client is the network that the request counts for; untrusted says that it has
+	// claimed to be a proxy and is none of ours.
+	client    netip.Prefix
+	untrusted bool
+	failed    *problem.Error
 	// page says that a person looks at the answer, not a program.
 	page bool
 	// principal is who asks; nil until that is certain.
@@ -45,21 +50,21 @@ func (s *server) event(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start, req := time.Now(), c.Request()
 		e := &event{id: requestID(req.Header)}
+		e.client, e.untrusted = s.clientOf(req)
 		c.Set(eventKey, e)
 		c.Response().Header().Set(headerRequestID, e.id)
 		c.Response().Before(func() { s.audit(c, e) })
 		if err := next(c); err != nil {
 			s.writeError(err, c)
 		}
-		client, untrusted := s.clientOf(req)
-		if untrusted {
+		if e.untrusted {
 			s.metrics.proxies.Inc()
 		}
 		took, status := time.Since(start), c.Response().Status
 		route := s.metrics.observe(req.Method, c.Path(), status, took)
 		attrs := []slog.Attr{
 			slog.String("request_id", e.id), slog.String("method", methodLabel(req.Method)), slog.String("route", route),
-			slog.Int("status", status), slog.Float64("seconds", took.Seconds()), slog.String("client", client.String()),
+			slog.Int("status", status), slog.Float64("seconds", took.Seconds()), slog.String("client", e.client.String()),
 		}
 		level := slog.LevelInfo
 		if isProbe(route) && e.failed == nil {
@@ -68,6 +73,13 @@ func (s *server) event(next echo.HandlerFunc) echo.HandlerFunc {
 		if e.failed != nil {
 			attrs = append(attrs, slog.String("code", string(e.failed.Code)))
 			attrs = append(attrs, cause(e.failed)...)
+			if e.failed.Code == problem.RateLimited {
+				left, ok := s.refusals.line(start)
+				if !ok {
+					return nil
+				}
+				attrs = append(attrs, slog.Int("unlogged", left))
+			}
 			// What became of a caller who has hung up is nobody's fault.
 			if status >= 500 && req.Context().Err() == nil && !isProbe(route) {
 				level = slog.LevelError

@@ -30,11 +30,12 @@ type Apps interface {
 	Link(path, query string) (link string, ok bool)
 }
 
-// Options configure the surface. Service, Auth, Audit, Ready, Apps, Metrics and Logger
-// are required.
+// Options configure the surface. Service, Auth, Limits, Audit, Ready, Apps, Metrics and
+// Logger are required.
 type Options struct {
 	Service *billing.Service
 	Auth    Authenticator
+	Limits  Limits
 	// Audit gets an event for every write.
 	Audit Auditor
 	// Ready reports whether requests can be served; the error is for the log.
@@ -71,13 +72,14 @@ type Dev struct {
 }
 
 type server struct {
-	o       Options
-	metrics *metrics
+	o        Options
+	metrics  *metrics
+	refusals refusals
 }
 
 // New returns the public surface.
 func New(o Options) (http.Handler, error) {
-	if o.Service == nil || o.Auth == nil || o.Audit == nil || o.Ready == nil || o.Apps == nil || o.Metrics == nil || o.Logger == nil {
+	if o.Service == nil || o.Auth == nil || o.Limits == nil || o.Audit == nil || o.Ready == nil || o.Apps == nil || o.Metrics == nil || o.Logger == nil {
 		return nil, errors.New("handlers: a required collaborator is missing")
 	}
 	if o.RequestTimeout == 0 {
@@ -96,8 +98,9 @@ func New(o Options) (http.Handler, error) {
 		return nil, err
 	}
 	// From the outside in: the event sees everything, the panic guard everything
-	// but the event; refusals of CORS come before any handler reads anything.
-	e.Use(s.event, s.guard, s.headers, s.cors, address, s.deadline, hurry)
+	// but the event; refusals of CORS come before any handler reads anything. The limit
+	// stands behind CORS, so that pages can read its refusals.
+	e.Use(s.event, s.guard, s.headers, s.cors, s.limit, address, s.deadline, hurry)
 	return e, nil
 }
 

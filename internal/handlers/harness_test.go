@@ -26,6 +26,7 @@ import (
 	"till/internal/catalog"
 	"till/internal/customers"
 	"till/internal/handlers"
+	"till/internal/ratelimit"
 	"till/internal/redirect"
 	"till/internal/sandbox"
 	"till/internal/secret"
@@ -71,7 +72,9 @@ type settings struct {
 	readTimeout    time.Duration
 	stripeBase     func(sandboxURL string) string
 	proxies        []netip.Prefix
-	connections    int
+	// limits are off by default.
+	limits      ratelimit.Options
+	connections int
 	// version is the Stripe-Version; stripe-go's by default.
 	version string
 	// plans are those of testPlans by default.
@@ -152,8 +155,11 @@ func newHouse(t *testing.T, set settings) *house {
 	h.rows = set.auditStore
 	h.audit, err = audit.New(audit.Options{Store: set.auditStore, Metrics: h.registry, Logger: logger, Mode: audit.Sync})
 	must(err)
+	set.limits.Metrics = h.registry
+	limits, err := ratelimit.New(set.limits)
+	must(err)
 	surface, err := handlers.New(handlers.Options{
-		Service: service, Auth: authenticator{h, verifier}, Audit: h.audit, Apps: redirects, TrustedProxies: set.proxies, Ready: func() error { return h.ready },
+		Service: service, Auth: authenticator{h, verifier}, Limits: limits, Audit: h.audit, Apps: redirects, TrustedProxies: set.proxies, Ready: func() error { return h.ready },
 		Origins: []string{appOrigin}, OpenAPI: till.OpenAPI, Metrics: h.registry, Logger: logger,
 		RequestTimeout: set.requestTimeout,
 		Dev: &handlers.Dev{

@@ -81,13 +81,13 @@ type creation[Req, Res any] struct {
 }
 
 // write serves an operation that has a body. Refusals come in the order of the
-// contract: credential, forgery, role, media type, size, syntax, meaning.
+// contract: credential, forgery, role, rate, media type, size, syntax, meaning.
 func write[Req, Res any](s *server, op creation[Req, Res]) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		// Who sends a form looks at what comes back, also when it is a refusal.
 		form := op.page != nil && isForm(c.Request().Header)
 		eventOf(c).page = form
-		caller, err := s.caller(c)
+		caller, err := s.writer(c)
 		if err != nil {
 			return err
 		}

@@ -59,7 +59,7 @@ auth:
       audience: [till]
       jwks_file: %q
       org: {claim: org_id, role_claim: org_role, billing_roles: [billing]}
-limits: {stripe_rps_per_endpoint: 0}
+limits: {owner_writes_per_minute: 0, address_per_minute: 0, stripe_rps_per_endpoint: 0}
 plans:
   pro:
     mode: subscription

@@ -150,6 +150,7 @@ auth:
     - ${issuerYAML.join("\n      ")}
 plans: {pro: {mode: subscription, line_items: [{price: {lookup_key: pro_monthly}}]}}
 portals: {default: {}}
+limits: {owner_writes_per_minute: 0, address_per_minute: 0}
 redirects: {allow: ["https://app.example.com"], default: "https://app.example.com/"}
 `);
   const { child, at } = await run(["serve", "--config", file, "--drain-pause", "0s"], {
