@@ -98,7 +98,7 @@ type owner struct {
 }
 
 var owners = []owner{
-	{by: "cmd/api", modules: []string{"github.com/spf13/cobra", "github.com/spf13/pflag"}},
+	{by: "cmd/api", modules: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/KimMachineGun/automemlimit"}},
 	{by: "internal/auth", modules: []string{
 		"github.com/MicahParks/jwkset", "github.com/MicahParks/keyfunc",
 		"github.com/go-jose/go-jose", "github.com/golang-jwt/jwt",

@@ -28,6 +28,7 @@ const (
 )
 
 func main() {
+	tuneMemory()
 	// net/http writes to the standard logger what an upstream sends beyond its
 	// Content-Length, and that may be a session's URL.
 	log.SetOutput(io.Discard)

@@ -19,7 +19,7 @@ const drainLimit = 25 * time.Second
 // and releases everything.
 func (s *service) run(ctx context.Context) error {
 	s.logger.Info("serving", "version", version, "addr", s.publicListener.Addr().String(),
-		"ops_addr", s.opsListener.Addr().String(), "dev", s.cfg.Dev, "livemode", s.stripe.Livemode())
+		"ops_addr", s.opsListener.Addr().String(), "dev", s.cfg.Dev, "livemode", s.stripe.Livemode(), "memory_limit", memoryLimit())
 	g, running := errgroup.WithContext(ctx)
 	// What requests need outlives the signal: it ends when the servers have.
 	needed, release := context.WithCancel(context.WithoutCancel(ctx))

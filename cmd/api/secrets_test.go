@@ -367,7 +367,8 @@ func faults() map[string][]fault {
 	return map[string][]fault{
 		"none": nil,
 		"refusals": {
-			status(400, "invalid_request_error"), status(401, "invalid_request_error"), status(402, "card_error"),
+			// The first comes last, and after a 401 nothing is sent for a while.
+			status(401, "invalid_request_error"), status(400, "invalid_request_error"), status(402, "card_error"),
 			status(403, "invalid_request_error"), status(404, "invalid_request_error"),
 		},
 		"failures": {status(409, "idempotency_error"), status(429, "rate_limit_error"), status(500, "api_error"), status(503, "api_error")},

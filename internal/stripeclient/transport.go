@@ -24,9 +24,9 @@ const (
 var errAnswerTooLarge = errors.New("the answer is larger than 1 MiB")
 
 // maxConnections bounds the connections of this process to Stripe: 2,000 calls a second
-// that take 200 ms are 400 at once. A connection that waits costs about 25 KiB, so all of
-// them that a burst leaves behind are 13 MiB. What a replica may really send is bounded
-// far below by its share of the account's budget.
+// that take 200 ms are 400 at once. A connection costs about 40 KiB, so those that a burst
+// leaves behind are 20 MiB at most. What a replica may really send is bounded far below,
+// by its share of the account's budget.
 const maxConnections = 512
 
 // newPool returns a transport of our own: http.DefaultTransport keeps two idle
