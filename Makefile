@@ -162,7 +162,7 @@ mutants: $(GREMLINS) ## change the code and see whether tests notice; MUTANTS=pa
 	bash tools/gremlins/mutants.sh '$(GREMLINS)' $(SCORE) $(MUTANTS)
 
 .PHONY: nightly
-nightly: check test contract fuzz smoke browser oidc torture attack mutants ## everything, at full length
+nightly: check test contract fuzz smoke browser oidc torture replicas attack mutants ## everything, at full length
 
 ##@ Keep
 
