@@ -120,6 +120,11 @@ torture: ## try to give an owner two customers; TORTURE=short or full, SEEDS=n, 
 torture-load: ## load, restarts, limits and a Stripe that misbehaves; TORTURE=short or full, needs nginx and redis-server
 	$(GO) test -tags torture -count=1 -timeout $(LOAD_TIMEOUT) ./internal/torture -v -run '^TestLoad' -args -form=$(TORTURE)
 
+.PHONY: replicas
+replicas: ## simulate 1 to 100 replicas that share Stripe's limit, and Redis failing
+	$(GO) test -count=1 -timeout $(TORTURE_TIMEOUT) ./internal/ratelimit -v -run '^Test(Replicas|TheBudgetIsNeverExceeded|AHostileOwner)$$' \
+		-args -budget.form=full -budget.seeds $(if $(filter true,$(CI)),200,2000)
+
 # The rows are in testdata; each test says how many it has sent, over all carriers and routes.
 .PHONY: catalogue
 catalogue: ## try the catalogue of bad inputs and print the count
@@ -167,7 +172,7 @@ mutants: $(GREMLINS) ## change the code and see whether tests notice; MUTANTS=pa
 	bash tools/gremlins/mutants.sh '$(GREMLINS)' $(SCORE) $(MUTANTS)
 
 .PHONY: nightly
-nightly: check test contract fuzz smoke browser oidc torture torture-load attack bench-check bench mutants ## everything, at full length
+nightly: check test contract fuzz smoke browser oidc torture torture-load replicas attack bench-check bench mutants ## everything, at full length
 
 .PHONY: bench
 bench: ## measure what it adds to Stripe, beside a bare proxy and a plain handler; BENCH_STRICT=1, BASE=commit

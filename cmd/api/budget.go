@@ -27,14 +27,18 @@ func openRedis(in config.Limits) (*ratelimit.Redis, error) {
 // newBudget returns what Stripe takes of this process, in front of the account's other
 // processes if they share a Redis; nil if there is no bound.
 func newBudget(cfg *config.Config, r *ratelimit.Redis, reg prometheus.Registerer, logger *slog.Logger) (*ratelimit.Budget, error) {
-	live, most := stripeclient.Livemode(cfg.Stripe.Key), cfg.Limits.StripeRPSPerEndpoint
+	live, most, replicas := stripeclient.Livemode(cfg.Stripe.Key), cfg.Limits.StripeRPSPerEndpoint, max(1, cfg.Limits.Replicas)
+	if r == nil && most > 0 && replicas > most && logger != nil {
+		logger.Warn("less than one call a second to each of Stripe's endpoints is this replica's share: with limits.redis_url, what some do not need is the others'",
+			"limits.stripe_rps_per_endpoint", most, "limits.replicas", replicas)
+	}
 	mode := "test"
 	if live {
 		mode = "live"
 	}
 	return ratelimit.NewBudget(ratelimit.BudgetOptions{
 		PerEndpoint: most, Account: stripeclient.AccountLimit(most, live), Endpoints: stripeclient.Endpoints(),
-		Replicas: max(1, cfg.Limits.Replicas), Redis: r,
+		Replicas: replicas, Redis: r,
 		Name:    mode + ":" + cmp.Or(cfg.Stripe.WorkedFor(), stripeclient.Fingerprint(cfg.Stripe.Key, "")),
 		Metrics: reg, Logger: logger,
 	})

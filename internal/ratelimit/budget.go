@@ -79,7 +79,8 @@ type Endpoint struct {
 // waited, or no longer than it was ready to.
 type Refusal struct {
 	reason reason
-	// RetryAfter is when a call like it would have its turn, were nobody else to come.
+	// RetryAfter is when a call like it would have its turn in time, were nobody else to
+	// come; a second or more.
 	RetryAfter time.Duration
 }
 
@@ -261,7 +262,7 @@ func (e *Endpoint) enter(w *waiter, owner string, longest time.Duration) error {
 	}
 	if why != "" {
 		b.metrics.refused[why].Inc()
-		return &Refusal{reason: why, RetryAfter: expected - longest}
+		return &Refusal{reason: why, RetryAfter: max(time.Second, expected-longest)}
 	}
 	w.since, w.until = now, now+longest
 	e.queue.push(owner, w)

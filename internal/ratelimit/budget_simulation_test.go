@@ -9,7 +9,7 @@ import (
 
 var (
 	budgetSeed  = flag.Uint64("budget.seed", 0, "run the simulation of this seed alone")
-	budgetSeeds = flag.Uint64("budget.seeds", 60, "how many seeds to simulate; half with -short")
+	budgetSeeds = flag.Uint64("budget.seeds", 30, "how many seeds to simulate; half with -short")
 )
 
 // However Redis fails, and for whom: in no second do all replicas together send more than

@@ -506,7 +506,8 @@ func TestNoBudgetIsNoBound(t *testing.T) {
 	e.Limited(true)
 	b.Close()
 	for _, o := range []BudgetOptions{
-		{PerEndpoint: 1}, {PerEndpoint: -1, Account: 1, Replicas: 1, Endpoints: []string{"a"}, Metrics: prometheus.NewRegistry()},
+		{PerEndpoint: 1},
+		{PerEndpoint: -1, Account: 1, Replicas: 1, Endpoints: []string{"a"}, Metrics: prometheus.NewRegistry()},
 		{PerEndpoint: 2, Account: 1, Replicas: 1, Endpoints: []string{"a"}, Metrics: prometheus.NewRegistry()},
 		{PerEndpoint: 1, Account: 1, Endpoints: []string{"a"}, Metrics: prometheus.NewRegistry()},
 	} {

@@ -42,7 +42,6 @@ type event struct {
 	at    time.Duration
 	order uint64
 	do    func()
-	timer *fakeTimer
 	index int
 }
 
@@ -53,7 +52,7 @@ func (e events) Less(i, j int) bool {
 	return e[i].at < e[j].at || e[i].at == e[j].at && e[i].order < e[j].order
 }
 func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i]; e[i].index, e[j].index = i, j }
-func (e *events) Push(x any)   { v := x.(*event); v.index = len(*e); *e = append(*e, v) } //nolint:errcheck // our own
+func (e *events) Push(x any)   { v := x.(*event); v.index = len(*e); *e = append(*e, v) }
 func (e *events) Pop() any {
 	old := *e
 	v := old[len(old)-1]
@@ -78,7 +77,7 @@ func (w *world) after(d time.Duration, do func()) *event {
 // run lets the time pass.
 func (w *world) run(until time.Duration) {
 	for len(w.events) > 0 && w.events[0].at <= until {
-		e := heap.Pop(&w.events).(*event) //nolint:errcheck // our own
+		e := heap.Pop(&w.events).(*event)
 		w.now = e.at
 		e.do()
 	}
