@@ -10,7 +10,7 @@ import (
 )
 
 // onPostgres is a configuration whose database is at url.
-func onPostgres(t *testing.T, url string) (args []string, token func(string) string) {
+func onPostgres(t testing.TB, url string) (args []string, token func(string) string) {
 	t.Helper()
 	config, token := files(t, func(text string) string {
 		return databasePath.ReplaceAllString(text, url)

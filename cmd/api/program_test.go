@@ -326,7 +326,7 @@ func faultsLeft(p *program, base string) int {
 }
 
 // files makes a configuration for a till that talks to stripe, and its issuer.
-func files(t *testing.T, edit func(string) string) (config string, token func(string) string) {
+func files(t testing.TB, edit func(string) string) (config string, token func(string) string) {
 	t.Helper()
 	var keys http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { keys.ServeHTTP(w, r) }))

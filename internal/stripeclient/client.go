@@ -50,7 +50,7 @@ type Options struct {
 	URLHosts []string
 	// DialContext opens connections; TCP by default.
 	DialContext dialFunc
-	// Transport answers requests in place of the network; for benchmarks and tests.
+	// Transport carries the requests in place of connections of our own; those by default.
 	Transport http.RoundTripper
 	// RatePerEndpoint bounds the calls per second of each operation; 0 is no bound.
 	RatePerEndpoint float64
@@ -114,9 +114,8 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	pool := newPool(counted(o.DialContext, m.open, m.opened))
-	var next http.RoundTripper = pool
-	if o.Transport != nil {
-		next = o.Transport
+	if o.Transport == nil {
+		o.Transport = pool
 	}
 	c := &Client{
 		o: o, hosts: newSessionHosts(base, o.URLHosts), budget: newRetryBudget(), breaker: newBreaker(o.TryTimeout),
@@ -136,7 +135,7 @@ func New(o Options) (*Client, error) {
 		Type: stripe.APIBackend,
 		URL:  o.BaseURL,
 		HTTPClient: &http.Client{
-			Transport:     &tripper{next: next, clock: c.clock},
+			Transport:     &tripper{next: o.Transport, clock: c.clock},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		MaxNetworkRetries: 0,
@@ -250,7 +249,7 @@ func (c *Client) tries(ctx context.Context, op operation, try func() *Error) *Er
 		case err == nil:
 			return nil
 		case (err.outcome == outcomeBreaker || err.wait > 0) && last != nil:
-			// The breaker opened between two tries; how the first ended says more.
+			// This one was not sent; how the one before ended says more.
 			return last
 		case n == maxTries || !err.retryable() || ctx.Err() != nil || !c.budget.retry() || !backoff(ctx, n):
 			return err
@@ -273,14 +272,7 @@ func (c *Client) try(ctx context.Context, k call, body any, replayed *bool, chec
 	seen := &exchange{began: k.began, within: c.o.Deadline}
 	ctx, cancel := context.WithTimeout(withExchange(ctx, seen), c.o.TryTimeout)
 	defer cancel()
-	c.metrics.requests.Inc()
-	err = c.backend.Do(c.request(ctx, k), nil, seen)
-	c.metrics.requests.Dec()
-	c.guard.heard(seen.status)
-	if err == nil {
-		err = seen.decode(body)
-	}
-	if failure = classify(k, seen, err); failure != nil {
+	if failure = classify(k, seen, c.exchange(ctx, k, seen, body)); failure != nil {
 		return failure
 	}
 	*replayed = seen.replayed
@@ -289,4 +281,16 @@ func (c *Client) try(ctx context.Context, k call, body any, replayed *bool, chec
 		return &Error{Operation: k.op, outcome: outcomeDisbelieved, Status: seen.status, RequestID: seen.requestID, Err: err}
 	}
 	return nil
+}
+
+// exchange sends one try and reads what comes of it into body.
+func (c *Client) exchange(ctx context.Context, k call, seen *exchange, body any) error {
+	c.metrics.requests.Inc()
+	defer c.metrics.requests.Dec()
+	err := c.backend.Do(c.request(ctx, k), nil, seen)
+	c.guard.heard(seen.status)
+	if err != nil {
+		return err
+	}
+	return seen.decode(body)
 }

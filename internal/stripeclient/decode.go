@@ -26,7 +26,7 @@ func take(body io.ReadCloser, length int64) (*bytes.Buffer, error) {
 	b := buffers.Get().(*bytes.Buffer)
 	b.Reset()
 	if 0 < length && length <= maxAnswer {
-		// One byte more is room to see that nothing follows.
+		// With room for one more look, which finds the end.
 		b.Grow(int(length) + bytes.MinRead)
 	}
 	_, err := b.ReadFrom(body)

@@ -100,7 +100,8 @@ func (e *Error) Missing() bool {
 // because something is Missing: it will say so again. A proxy's refusal is none.
 func (e *Error) Refused() bool { return e.outcome == outcomeRefused && e.Err == nil }
 
-// KeyRefused reports whether Stripe does not accept the key at all.
+// KeyRefused reports whether Stripe does not accept the key at all, or did not a moment
+// ago.
 func (e *Error) KeyRefused() bool { return e.Status == http.StatusUnauthorized }
 
 // AccountRefused reports whether the key has no access to the connected account.

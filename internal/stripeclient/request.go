@@ -19,8 +19,8 @@ const (
 // wire is what all requests have in common. The values of headers are shared between
 // requests: nobody may change them.
 type wire struct {
-	base                              url.URL
-	contentType, userAgent, info, acc []string
+	base                                  url.URL
+	contentType, userAgent, info, account []string
 }
 
 func newWire(base *url.URL, account string) wire {
@@ -33,7 +33,7 @@ func newWire(base *url.URL, account string) wire {
 	// As stripe-go does: each path begins with the version of the API.
 	w.base.Path = strings.TrimSuffix(strings.TrimSuffix(base.Path, "/"), "/v1")
 	if account != "" {
-		w.acc = []string{account}
+		w.account = []string{account}
 	}
 	return w
 }
@@ -49,8 +49,8 @@ func (c *Client) request(ctx context.Context, k call) *http.Request {
 		h["Idempotency-Key"] = own[2:3:3]
 	}
 	h["Content-Type"], h["User-Agent"], h["X-Stripe-Client-User-Agent"] = c.wire.contentType, c.wire.userAgent, c.wire.info
-	if c.wire.acc != nil {
-		h["Stripe-Account"] = c.wire.acc
+	if c.wire.account != nil {
+		h["Stripe-Account"] = c.wire.account
 	}
 	u := c.wire.base
 	u.Path += k.path
