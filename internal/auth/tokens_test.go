@@ -162,8 +162,8 @@ func TestCatalogueOfTokens(t *testing.T) {
 	overEachCarrier(t, func(t *testing.T, s *service, c carrier) {
 		counts := map[string]float64{}
 		// What was good the first time is remembered the second time.
-		for n, row := range slices.Concat(all, all) {
-			n %= len(all)
+		for turn, row := range slices.Concat(all, all) {
+			n := turn % len(all)
 			h := http.Header{}
 			c.put(h, tokens[n])
 			p, err := s.Authenticate(requestWith(t, h))
@@ -175,7 +175,7 @@ func TestCatalogueOfTokens(t *testing.T) {
 			}
 			counts[row.want]++
 			tellsNothing(t, row.id, tokens[n], err)
-			if err == nil {
+			if err == nil && turn == n {
 				otherOpinions(t, row.id, tokens[n], p)
 			}
 		}

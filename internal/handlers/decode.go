@@ -82,13 +82,14 @@ func readBody(r *http.Request) ([]byte, error) {
 
 var errTooLarge = errors.New("the body is larger than 64 KiB")
 
-// readAll reads a body to its end, into as much memory as it says that it needs. What is
-// too large is read no further than it takes to know that.
+// readAll reads a body to its end, at first into as much memory as it says that it needs,
+// but no more than most do: who announces much and sends nothing gets no more. What is too
+// large is read no further than it takes to know that.
 func readAll(r *http.Request) ([]byte, error) {
-	const unknown = 512
+	const unknown, most = 512, 4 << 10
 	room := int64(unknown)
 	if r.ContentLength > 0 {
-		room = min(r.ContentLength, maxBody)
+		room = min(r.ContentLength, most)
 	}
 	// One more, so that the end is seen when there is no more.
 	body := make([]byte, 0, room+1)
