@@ -16,6 +16,10 @@ import (
 
 const headerRequestID = "X-Request-Id"
 
+// shedLinesPerSecond is how many lines there are of requests that were shed; they are
+// counted in till_http_shed_total.
+const shedLinesPerSecond = 10
+
 // event is what one request is remembered by: one line in the log, and one row of the
 // audit if it was a write.
 type event struct {
@@ -23,6 +27,8 @@ type event struct {
 	failed *problem.Error
 	// page says that a person looks at the answer, not a program.
 	page bool
+	// shed says that there was no room for it: one of many, so not every one has a line.
+	shed bool
 	// principal is who asks; nil until that is certain.
 	principal *auth.Principal
 	// object and customer are those of the result of a write.
@@ -57,6 +63,9 @@ func (s *server) event(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		took, status := time.Since(start), c.Response().Status
 		route := s.metrics.observe(req.Method, c.Path(), status, took)
+		if e.shed && !s.shedLines.Allow() {
+			return nil
+		}
 		attrs := []slog.Attr{
 			slog.String("request_id", e.id), slog.String("method", methodLabel(req.Method)), slog.String("route", route),
 			slog.Int("status", status), slog.Float64("seconds", took.Seconds()), slog.String("client", client.String()),
@@ -69,7 +78,10 @@ func (s *server) event(next echo.HandlerFunc) echo.HandlerFunc {
 			attrs = append(attrs, slog.String("code", string(e.failed.Code)))
 			attrs = append(attrs, cause(e.failed)...)
 			// What became of a caller who has hung up is nobody's fault.
-			if status >= 500 && req.Context().Err() == nil && !isProbe(route) {
+			switch {
+			case e.shed:
+				level = slog.LevelWarn
+			case status >= 500 && req.Context().Err() == nil && !isProbe(route):
 				level = slog.LevelError
 			}
 		}

@@ -14,9 +14,11 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"till/internal/auth"
 	"till/internal/billing"
+	"till/internal/overload"
 	"till/internal/problem"
 )
 
@@ -30,8 +32,8 @@ type Apps interface {
 	Link(path, query string) (link string, ok bool)
 }
 
-// Options configure the surface. Service, Auth, Audit, Ready, Apps, Metrics and Logger
-// are required.
+// Options configure the surface. Service, Auth, Audit, Ready, Apps, Limiter, Metrics and
+// Logger are required.
 type Options struct {
 	Service *billing.Service
 	Auth    Authenticator
@@ -41,6 +43,8 @@ type Options struct {
 	Ready func() error
 	// Apps knows where {public_url}/return/ leads to.
 	Apps Apps
+	// Limiter refuses what there is no room for.
+	Limiter *overload.Limiter
 	// TrustedProxies are the networks of the proxies in front: what they say about
 	// whom they ask for is believed.
 	TrustedProxies []netip.Prefix
@@ -73,17 +77,21 @@ type Dev struct {
 type server struct {
 	o       Options
 	metrics *metrics
+	classes map[endpoint]overload.Class
+	// shedLines bounds what the log says of requests that were shed.
+	shedLines *rate.Limiter
 }
 
 // New returns the public surface.
 func New(o Options) (http.Handler, error) {
-	if o.Service == nil || o.Auth == nil || o.Audit == nil || o.Ready == nil || o.Apps == nil || o.Metrics == nil || o.Logger == nil {
+	if o.Service == nil || o.Auth == nil || o.Audit == nil || o.Ready == nil || o.Apps == nil ||
+		o.Limiter == nil || o.Metrics == nil || o.Logger == nil {
 		return nil, errors.New("handlers: a required collaborator is missing")
 	}
 	if o.RequestTimeout == 0 {
 		o.RequestTimeout = 12 * time.Second
 	}
-	s := &server{o: o}
+	s := &server{o: o, shedLines: rate.NewLimiter(shedLinesPerSecond, shedLinesPerSecond)}
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.writeError
@@ -95,9 +103,11 @@ func New(o Options) (http.Handler, error) {
 	if s.metrics, err = newMetrics(o.Metrics, e.Routes()); err != nil {
 		return nil, err
 	}
+	s.classes = classesOf(e.Routes())
 	// From the outside in: the event sees everything, the panic guard everything
-	// but the event; refusals of CORS come before any handler reads anything.
-	e.Use(s.event, s.guard, s.headers, s.cors, address, s.deadline, hurry)
+	// but the event; refusals of CORS come before any handler reads anything, and a page
+	// can read that it was shed.
+	e.Use(s.event, s.guard, s.headers, s.cors, address, hurry, s.shed, s.deadline)
 	return e, nil
 }
 

@@ -26,6 +26,7 @@ import (
 	"till/internal/catalog"
 	"till/internal/customers"
 	"till/internal/handlers"
+	"till/internal/overload"
 	"till/internal/redirect"
 	"till/internal/sandbox"
 	"till/internal/secret"
@@ -72,6 +73,8 @@ type settings struct {
 	stripeBase     func(sandboxURL string) string
 	proxies        []netip.Prefix
 	connections    int
+	// limiter admits everything by default.
+	limiter *overload.Limiter
 	// version is the Stripe-Version; stripe-go's by default.
 	version string
 	// plans are those of testPlans by default.
@@ -152,7 +155,13 @@ func newHouse(t *testing.T, set settings) *house {
 	h.rows = set.auditStore
 	h.audit, err = audit.New(audit.Options{Store: set.auditStore, Metrics: h.registry, Logger: logger, Mode: audit.Sync})
 	must(err)
+	if set.limiter == nil {
+		// How busy the machine of the tests is has no part in them.
+		set.limiter, err = overload.New(overload.Options{Places: 1000, Metrics: h.registry, Yield: func() {}})
+		must(err)
+	}
 	surface, err := handlers.New(handlers.Options{
+		Limiter: set.limiter,
 		Service: service, Auth: authenticator{h, verifier}, Audit: h.audit, Apps: redirects, TrustedProxies: set.proxies, Ready: func() error { return h.ready },
 		Origins: []string{appOrigin}, OpenAPI: till.OpenAPI, Metrics: h.registry, Logger: logger,
 		RequestTimeout: set.requestTimeout,
