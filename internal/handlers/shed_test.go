@@ -17,7 +17,7 @@ import (
 )
 
 // full returns a limiter that has no place left.
-func full(t *testing.T) *overload.Limiter {
+func full(t testing.TB) *overload.Limiter {
 	t.Helper()
 	l, err := overload.New(overload.Options{Places: 1, Metrics: prometheus.NewRegistry(), Yield: func() {}})
 	if err != nil {
