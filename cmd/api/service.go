@@ -106,6 +106,9 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	if s.store, err = store.Open(ctx, cfg.Database.URL.Reveal(), nil); err != nil {
 		return err
 	}
+	if err := s.store.Register(reg); err != nil {
+		return err
+	}
 	if s.stripe, err = stripeclient.New(stripeclient.Options{
 		Key: cfg.Stripe.Key, BaseURL: cfg.Stripe.APIBase, Version: cfg.Stripe.Version, Versions: cfg.Stripe.Versions, Connected: cfg.Stripe.Connected,
 		URLHosts: s.sessionHosts(), RatePerEndpoint: ratePerReplica(cfg.Limits), Metrics: reg,

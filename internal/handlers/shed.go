@@ -17,18 +17,21 @@ type endpoint struct{ method, path string }
 
 // local are the routes that need neither Stripe nor the database.
 var local = map[string]bool{
-	"/plans": true, "/openapi.yaml": true, "/return/:app": true, "/return/:app/:path": true,
-	"/dev/token": true, "/.well-known/*": true, "/": true, "/demo/*": true,
+	"/plans": true, "/openapi.yaml": true, "/dev/token": true, "/.well-known/*": true, "/": true, "/demo/*": true,
 }
 
-// classesOf says what each route counts as when there is too much to do. Probes are missing:
-// what would be restarted for not answering them would be missed elsewhere.
+// always are the routes that are never shed. A process that is restarted for not answering
+// its probes is missed where it was; and what leads people back who have paid is no dearer
+// than a refusal.
+var always = map[string]bool{"/healthz": true, "/readyz": true, "/return/:app": true, "/return/:app/:path": true}
+
+// classesOf says what each other route counts as when there is too much to do.
 func classesOf(routes []*echo.Route) map[endpoint]overload.Class {
 	classes := map[endpoint]overload.Class{}
 	for _, r := range routes {
 		class := overload.Write
 		switch {
-		case isProbe(r.Path):
+		case always[r.Path]:
 			continue
 		case local[r.Path]:
 			class = overload.Local
