@@ -158,7 +158,7 @@ type jam struct {
 func (j *jam) now() time.Time {
 	now := time.Unix(1e9, j.passed.Load())
 	if j.waited.Swap(false) {
-		return now.Add(time.Second)
+		return now.Add(2 * time.Second)
 	}
 	return now
 }
@@ -179,6 +179,10 @@ func TestWhoIsRefusedAndAsksAtOnceIsLeftWaiting(t *testing.T) {
 	}
 	h := newHouse(t, settings{limiter: l})
 	j.stuck.Store(true)
+	for range 2 {
+		want(t, h.get("/plans", ""), 503, "overloaded")
+		j.passed.Add(int64(100 * time.Millisecond))
+	}
 	for range 100 {
 		want(t, h.get("/plans", ""), 503, "overloaded")
 	}
@@ -206,7 +210,8 @@ func TestWhoIsRefusedAndAsksAtOnceIsLeftWaiting(t *testing.T) {
 	ask(503, "refused")
 	ask(503, "refused again")
 	j.stuck.Store(false)
-	j.passed.Add(int64(time.Second))
+	j.passed.Add(int64(100 * time.Millisecond))
 	ask(503, "left waiting")
+	j.passed.Add(int64(time.Second))
 	ask(200, "when it was over")
 }

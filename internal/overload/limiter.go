@@ -5,7 +5,7 @@
 //
 // The processor: a request that is about to begin lets everything pass that is ready to run,
 // and measures how long that takes. That is its place in the one queue there is. When the
-// queue is long, and was a moment ago, who has waited longer than patience is refused, and
+// queue is long, and has been for a moment, who has waited longer than patience is refused, and
 // whoever comes after him finds the queue shorter. There is no limit to be learned, so none
 // that a pause of the garbage collector could drive down, that could swing, or that would
 // have to grow again; and how long Stripe takes has no part in it, because who waits for

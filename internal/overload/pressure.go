@@ -12,23 +12,25 @@ const (
 	// of them at most (what net/http's poller fetches at once) at some 20 µs each.
 	patience = 10 * time.Millisecond
 	// tooLong is what nobody may wait, whatever others do.
-	tooLong = 10 * patience
-	// window is how long waits are counted together. One pause of the garbage collector or
-	// of the host is over in it.
+	tooLong = time.Second
+	// window is how long waits are counted together, and spell how many bad ones in a row
+	// are pressure: what a pause of the garbage collector or of the host leaves behind is
+	// done by then, and so is what another program does when it starts.
 	window = 100 * time.Millisecond
+	spell  = 2
 	// many is the part of a window's requests, one of so many, that makes it a bad one.
 	many = 8
 )
 
-// pressure is what the last two windows say about the processor.
+// pressure is what the last windows say about the processor.
 type pressure struct {
 	mu sync.Mutex
 	// from is when the present window has begun; asked and late are its requests, and those
 	// that have waited for longer than patience.
 	from        time.Time
 	asked, late int
-	// high is whether the window before was a bad one.
-	high bool
+	// bad is how many bad windows there were in a row, up to the one before.
+	bad int
 }
 
 // refuses counts a request that has waited, and reports whether that was too long.
@@ -41,17 +43,21 @@ func (p *pressure) refuses(now time.Time, waited time.Duration) bool {
 		return false
 	}
 	p.late++
-	return p.high || waited > tooLong
+	return p.bad >= spell || waited > tooLong
 }
 
-// turn begins a new window if it is time. A bad one is left behind by one in which nobody
-// was late, or nobody came.
+// turn begins a new window if it is time. Pressure is over with one in which nobody was late,
+// or nobody came.
 func (p *pressure) turn(now time.Time) {
 	age := now.Sub(p.from)
 	if age < window {
 		return
 	}
-	p.high = age < 2*window && (p.late*many > p.asked || p.high && p.late > 0)
+	if age < 2*window && (p.late*many > p.asked || p.bad >= spell && p.late > 0) {
+		p.bad++
+	} else {
+		p.bad = 0
+	}
 	p.from, p.asked, p.late = now, 0, 0
 }
 
@@ -60,5 +66,5 @@ func (p *pressure) isHigh(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.turn(now)
-	return p.high
+	return p.bad >= spell
 }

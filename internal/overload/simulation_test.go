@@ -10,6 +10,8 @@ const (
 	calm  = 2 * time.Second
 	storm = 12 * time.Second
 	after = 20 * time.Second
+	// noticed is how long after its begin a storm has been noticed.
+	noticed = 500 * time.Millisecond
 )
 
 // overloaded is a machine that has had a storm of so many times what it can serve, between
@@ -31,28 +33,27 @@ func TestAStormLeavesTheServiceStanding(t *testing.T) {
 	for _, row := range []struct {
 		times, goodput float64
 		links          int
-		p99            time.Duration
 	}{
-		{1.2, 0.97, 1000, 25 * time.Millisecond},
-		{2, 0.94, 1000, 30 * time.Millisecond},
-		{2, 0.97, 200, 30 * time.Millisecond},
-		{5, 0.94, 1000, 75 * time.Millisecond},
-		{5, 0.97, 200, 30 * time.Millisecond},
-		{10, 0.94, 1000, 85 * time.Millisecond},
-		{10, 0.97, 200, 30 * time.Millisecond},
-		{30, 0.94, 1000, 95 * time.Millisecond},
-		{30, 0.97, 200, 30 * time.Millisecond},
+		{1.2, 0.97, 1000},
+		{2, 0.93, 1000},
+		{2, 0.97, 200},
+		{5, 0.93, 1000},
+		{5, 0.97, 200},
+		{10, 0.93, 1000},
+		{10, 0.97, 200},
+		{30, 0.93, 1000},
+		{30, 0.97, 200},
 	} {
 		t.Run(fmt.Sprintf("%vx on %d connections", row.times, row.links), func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(3) {
 				m := overloaded(t, seed, row.links, row.times)
 				m.run()
-				admitted := m.between(calm, storm, false)
-				goodput := float64(len(admitted)) / (storm - calm).Seconds() / m.capacity()
-				if t.Logf("seed %d: goodput %.3f of capacity, p99 %v, %d refused, p99 %v", seed, goodput, p99(admitted),
-					len(m.between(calm, storm, true)), p99(m.between(calm, storm, true))); goodput < row.goodput || p99(admitted) > row.p99 {
-					t.Errorf("seed %d: want %v at least, and %v at most", seed, row.goodput, row.p99)
+				goodput := float64(len(m.between(calm, storm, false))) / (storm - calm).Seconds() / m.capacity()
+				waited := p99(m.between(calm+noticed, storm, false))
+				t.Logf("seed %d: goodput %.3f of capacity, p99 %v, of the refused %v", seed, goodput, waited, p99(m.between(calm, storm, true)))
+				if goodput < row.goodput || waited > 30*time.Millisecond {
+					t.Errorf("seed %d: want %v at least, and 30 ms at most", seed, row.goodput)
 				}
 			}
 		})
@@ -65,7 +66,7 @@ func TestTheGoodputIsEven(t *testing.T) {
 	t.Parallel()
 	m := overloaded(t, 1, 1000, 5)
 	m.run()
-	for from := calm + 5*windowful; from < storm-windowful; from += windowful {
+	for from := calm + noticed; from < storm-windowful; from += windowful {
 		served := float64(len(m.between(from, from+windowful, false))) / windowful.Seconds() / m.capacity()
 		if served < 0.6 {
 			t.Errorf("at %v: %.2f of the capacity", from, served)
@@ -83,7 +84,7 @@ func TestAfterAStormAllIsAsBefore(t *testing.T) {
 		if n := len(m.between(from, after, true)); n > 0 {
 			t.Errorf("%vx: %d refused when it was over", times, n)
 		}
-		if was, is := p99(m.between(0, calm, false)), p99(m.between(from, after, false)); is > 2*was {
+		if was, is := p99(m.between(0, calm, false)), p99(m.between(from, after, false)); is > 3*was {
 			t.Errorf("%vx: p99 is %v, was %v", times, is, was)
 		}
 	}
