@@ -179,7 +179,7 @@ func TestWhoIsRefusedAndAsksAtOnceIsLeftWaiting(t *testing.T) {
 	}
 	h := newHouse(t, settings{limiter: l})
 	j.stuck.Store(true)
-	for range 2 {
+	for range 3 {
 		want(t, h.get("/plans", ""), 503, "overloaded")
 		j.passed.Add(int64(100 * time.Millisecond))
 	}

@@ -17,7 +17,7 @@ const (
 	// are pressure: what a pause of the garbage collector or of the host leaves behind is
 	// done by then, and so is what another program does when it starts.
 	window = 100 * time.Millisecond
-	spell  = 2
+	spell  = 3
 	// many is the part of a window's requests, one of so many, that makes it a bad one.
 	many = 8
 )
