@@ -256,8 +256,8 @@ func TestRestsBeginWhenRefusalsAreMany(t *testing.T) {
 		}
 	}
 	for inRow, want := range map[int]time.Duration{
-		0: 100 * time.Millisecond, 1: 100 * time.Millisecond, 2: 200 * time.Millisecond, 4: 800 * time.Millisecond,
-		5: time.Second, 1 << 40: time.Second,
+		0: 100 * time.Millisecond, 1: 100 * time.Millisecond, 2: 200 * time.Millisecond,
+		3: 400 * time.Millisecond, 4: 400 * time.Millisecond, 1 << 40: 400 * time.Millisecond,
 	} {
 		if got := b.Rest(inRow); got != want {
 			t.Errorf("%d in a row: got %v, want %v", inRow, got, want)

@@ -11,7 +11,7 @@ const (
 	freeRefusals = 100
 	// A rest begins with shortRest, and doubles with each refusal in a row.
 	shortRest = 100 * time.Millisecond
-	longRest  = time.Second
+	longRest  = 400 * time.Millisecond
 )
 
 // refusals are those for want of the processor, counted in windows.
@@ -35,5 +35,5 @@ func (l *Limiter) Rest(inRow int) time.Duration {
 	if r.n++; r.n <= freeRefusals*l.o.Processors {
 		return 0
 	}
-	return min(shortRest<<min(max(inRow-1, 0), 4), longRest)
+	return min(shortRest<<min(max(inRow-1, 0), 2), longRest)
 }
