@@ -64,6 +64,7 @@ var places = map[string]place{
 	"internal/catalog":     {layer: domain},
 	"internal/customers":   {layer: domain},
 	"internal/idempotency": {layer: domain},
+	"internal/overload":    {layer: domain},
 	"internal/ratelimit":   {layer: domain},
 
 	"internal/auth": {layer: caller},

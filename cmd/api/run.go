@@ -11,9 +11,10 @@ import (
 	"till/internal/store"
 )
 
-// drainLimit is how long running requests have at the end: more than the longest
-// of them takes.
-const drainLimit = 25 * time.Second
+// drainLimit is how long running requests have at the end, after the pause: more than the
+// longest of them takes, and with the pause less than the half minute that a process has
+// in Kubernetes.
+const drainLimit = 24 * time.Second
 
 // run serves until ctx ends or something that must run has died, then drains
 // and releases everything.
@@ -85,12 +86,18 @@ func (s *service) migrate(ctx context.Context) error {
 // drain takes the service out of the load balancer, then lets requests finish.
 func (s *service) drain(orderly bool) error {
 	s.draining.Store(true)
-	if orderly && !s.cfg.Dev {
+	s.connections.Drain()
+	orderly = orderly && !s.cfg.Dev && s.o.drainPause > 0
+	if orderly {
 		time.Sleep(s.o.drainPause)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
 	defer cancel()
-	err := s.public.Shutdown(ctx)
+	var err error
+	if orderly {
+		err = s.connections.Stop(ctx)
+	}
+	err = errors.Join(err, s.public.Shutdown(ctx))
 	if err != nil {
 		s.logger.Warn("requests were cut off", "error", err)
 		err = s.public.Close()

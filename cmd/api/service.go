@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"till/internal/customers"
 	"till/internal/handlers"
 	"till/internal/idempotency"
+	"till/internal/overload"
 	"till/internal/ratelimit"
 	"till/internal/redirect"
 	"till/internal/store"
@@ -49,6 +51,7 @@ type service struct {
 	dev    *development
 
 	publicListener, opsListener net.Listener
+	connections                 *handlers.Connections
 	public, ops                 *http.Server
 
 	store     *store.Store
@@ -97,6 +100,7 @@ func newService(ctx context.Context, cfg *config.Config, logger *slog.Logger, o 
 
 func (s *service) listen(ctx context.Context) (err error) {
 	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // or Connections.Stop could not turn anybody away
 	if s.publicListener, err = lc.Listen(ctx, "tcp", s.cfg.Addr); err != nil {
 		return fmt.Errorf("opening the public listener (TILL_ADDR): %w", err)
 	}
@@ -110,6 +114,9 @@ func (s *service) listen(ctx context.Context) (err error) {
 func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err error) {
 	cfg := s.cfg
 	if s.store, err = store.Open(ctx, cfg.Database.URL.Reveal(), nil); err != nil {
+		return err
+	}
+	if err := s.store.Register(reg); err != nil {
 		return err
 	}
 	if s.redis, err = openRedis(cfg.Limits); err != nil {
@@ -165,8 +172,14 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 	if err != nil {
 		return err
 	}
+	limiter, err := overload.New(overload.Options{
+		Places: overload.PlacesFor(debug.SetMemoryLimit(-1), cfg.Limits.Connections), Metrics: reg,
+	})
+	if err != nil {
+		return err
+	}
 	surface, err := handlers.New(handlers.Options{
-		Service: useCases, Auth: s.verifier, Limits: limits, Audit: s.audit, Ready: s.ready, Origins: cfg.Auth.Origins,
+		Service: useCases, Auth: s.verifier, Limits: limits, Limiter: limiter, Audit: s.audit, Ready: s.ready, Origins: cfg.Auth.Origins,
 		Apps: redirects, TrustedProxies: cfg.TrustedProxies,
 		LoopbackOrigins: cfg.Dev, OpenAPI: till.OpenAPI, Metrics: reg, Logger: s.logger, Dev: s.dev.routes(),
 	})
@@ -174,10 +187,14 @@ func (s *service) build(ctx context.Context, reg prometheus.Registerer) (err err
 		return err
 	}
 	s.public = handlers.NewServer(s.dev.mount(surface), s.logger)
-	s.publicListener, err = handlers.LimitConnections(s.public, s.publicListener, handlers.ConnectionOptions{
+	s.connections, err = handlers.LimitConnections(s.public, s.publicListener, handlers.ConnectionOptions{
 		Limit: cfg.Limits.Connections, TrustedProxies: cfg.TrustedProxies, Metrics: reg,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	s.publicListener = s.connections
+	return nil
 }
 
 // limits are those of callers, counted together with the other replicas if there is Redis.

@@ -14,7 +14,7 @@ import (
 // has nothing else to do, or writes to it.
 type connection struct {
 	*net.TCPConn
-	all  *connections
+	all  *Connections
 	from netip.Prefix
 	// proxy is whether the operator vouches for who has opened it.
 	proxy bool
@@ -31,6 +31,12 @@ type connection struct {
 	place *list.Element
 	line  *list.List
 	since time.Time
+	// resting is for how long nothing is read next, see refused; before the answer is
+	// written that is only asked. inRow is how many requests in a row were refused.
+	resting, asked time.Duration
+	inRow          int
+	// unread is how long the present request may have been left there, in nanoseconds.
+	unread atomic.Int64
 }
 
 type connectionKey struct{}
@@ -42,13 +48,19 @@ func (c *connection) hasMore() bool {
 	return !c.deaf && arrived(c.TCPConn) || c.blocked.Load() == 0
 }
 
-// waits says that it is the client's turn: from now on, unless it is already.
-func (c *connection) waits() {
+// waits says that it is the client's turn: from now on, unless it is already. It returns
+// for how long nothing is to be read.
+func (c *connection) waits() (rest time.Duration) {
 	c.all.mu.Lock()
 	defer c.all.mu.Unlock()
 	if c.place == nil && !c.busy && !c.deaf {
 		c.all.begin(c)
 	}
+	if !c.idle || c.all.draining {
+		return 0
+	}
+	rest, c.resting = c.resting, 0
+	return rest
 }
 
 // hears says that a request has begun to come: it is idle no longer.
@@ -61,15 +73,16 @@ func (c *connection) hears() {
 	c.idle = false
 }
 
-// works says that it is our turn, and whether there are as many connections as there may
-// be. If busy, it is whatever may be read meanwhile: net/http looks whether the client is
+// works says that it is our turn, and whether the answer is to be the last: there are as
+// many connections as there may be, or the end has come. If busy, it is whatever may be read meanwhile: net/http looks whether the client is
 // still there.
-func (c *connection) works(busy bool) (full bool) {
+func (c *connection) works(busy bool) (last bool) {
 	c.all.mu.Lock()
 	defer c.all.mu.Unlock()
 	c.busy, c.idle = busy, false
+	c.all.requests++
 	c.all.waiting.remove(c)
-	return c.all.full()
+	return c.all.full() || c.all.draining
 }
 
 // rests says that a request has its answer, but for what is still to be written.
@@ -77,13 +90,15 @@ func (c *connection) rests() {
 	c.all.mu.Lock()
 	defer c.all.mu.Unlock()
 	c.busy, c.idle = false, true
+	c.unread.Store(0)
 	c.all.waiting.remove(c)
 }
 
 // Read waits for as long as it takes until a request is whole.
 func (c *connection) Read(p []byte) (int, error) {
-	c.waits()
+	// In this order: who is seen to wait is waiting.
 	c.blocked.Add(1)
+	c.leave(c.waits())
 	n, err := c.TCPConn.Read(p)
 	c.blocked.Add(-1)
 	if n > 0 {
@@ -119,7 +134,9 @@ func (c *connection) tells(begins bool) {
 	c.all.waiting.remove(c)
 	if begins {
 		c.all.begin(c)
+		return
 	}
+	c.resting, c.asked = c.asked, 0
 }
 
 // CloseWrite is the last that is said; net/http then gives the client half a second.

@@ -36,8 +36,8 @@ type ConnectionOptions struct {
 // there is no idle one to close while its client sends the next request.
 //
 // While there is none to close, which ends by itself, new ones wait to be accepted.
-func LimitConnections(server *http.Server, l net.Listener, o ConnectionOptions) (net.Listener, error) {
-	s := &connections{Listener: l, o: o, open: map[*connection]bool{}}
+func LimitConnections(server *http.Server, l net.Listener, o ConnectionOptions) (*Connections, error) {
+	s := &Connections{Listener: l, o: o, open: map[*connection]bool{}}
 	s.waiting.of = map[netip.Prefix]*crowd{}
 	s.changed.L = &s.mu
 	if s.o.Now == nil {
@@ -72,8 +72,8 @@ func LimitConnections(server *http.Server, l net.Listener, o ConnectionOptions) 
 	return s, nil
 }
 
-// connections are those of one server.
-type connections struct {
+// Connections are those of one server, and its listener.
+type Connections struct {
 	net.Listener
 	o   ConnectionOptions
 	cut prometheus.Counter
@@ -86,13 +86,22 @@ type connections struct {
 	// patient is whether an Accept waits for somebody's grace to be over, which nobody who
 	// begins to wait now can be the first to have behind him.
 	patient bool
+	// draining is whether every answer is the last on its connection, and stopped whether
+	// there are no new ones.
+	draining, stopped bool
+	// left are the connections that were open and not accepted when there were no new ones.
+	left []net.Conn
+	// requests counts all that have been begun.
+	requests int
 }
 
 // Accept waits for the next connection, and for a place.
-func (s *connections) Accept() (net.Conn, error) {
+func (s *Connections) Accept() (net.Conn, error) {
 	conn, err := s.Listener.Accept()
 	if err != nil {
-		return nil, err
+		if conn = s.next(); conn == nil {
+			return nil, err
+		}
 	}
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -118,19 +127,25 @@ func (s *connections) Accept() (net.Conn, error) {
 }
 
 // Close lets an Accept go that waits for a place.
-func (s *connections) Close() error {
+func (s *Connections) Close() error {
 	s.mu.Lock()
 	s.closed = true
+	stopped := s.stopped
 	s.mu.Unlock()
 	s.changed.Broadcast()
-	return s.Listener.Close()
+	if err := s.Listener.Close(); !stopped {
+		return err
+	}
+	return nil
 }
 
-func (s *connections) full() bool { return s.o.Limit > 0 && len(s.open) >= s.o.Limit }
+// full is whether somebody has to go before another may come. At the end there are only
+// those left that the kernel has already let in.
+func (s *Connections) full() bool { return s.o.Limit > 0 && len(s.open) >= s.o.Limit && !s.stopped }
 
 // makeRoom closes the connection that is to go. If there is none, it sees to it that it
 // is asked again when there may be.
-func (s *connections) makeRoom() bool {
+func (s *Connections) makeRoom() bool {
 	// Of one moment, so that whoever is found to have more is not looked at twice.
 	now := s.o.Now()
 	for {
@@ -156,14 +171,14 @@ func (s *connections) makeRoom() bool {
 }
 
 // ask wakes an Accept, which may be about to wait.
-func (s *connections) ask() {
+func (s *Connections) ask() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.changed.Signal()
 }
 
 // begin says that c waits from now on.
-func (s *connections) begin(c *connection) {
+func (s *Connections) begin(c *connection) {
 	if !s.open[c] {
 		return
 	}

@@ -240,6 +240,10 @@ func TestContractBothWays(t *testing.T) {
 	shut := newHouse(t, settings{shut: true, stripeBase: func(string) string { return "http://127.0.0.1:1" }})
 	shut.heard = book.hear
 	want(t, shut.get("/plans", shut.token("alice")), 503, "dependency_unavailable")
+	busy := newHouse(t, settings{limiter: full(t)})
+	busy.heard = book.hear
+	want(t, busy.get("/openapi.yaml", ""), 503, "overloaded")
+	want(t, busy.post("/dev/token", "", `{"sub":"alice"}`), 503, "overloaded")
 	h.ready = errors.New("not yet")
 	want(t, h.get("/readyz", ""), 503, "dependency_unavailable")
 

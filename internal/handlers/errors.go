@@ -1,11 +1,13 @@
 package handlers
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -51,10 +53,7 @@ func (s *server) writeError(err error, c echo.Context) {
 		// The rest of the body is not read, so the connection cannot go on.
 		h.Set(echo.HeaderConnection, "close")
 	}
-	if err := s.show(c, document{
-		Type: "urn:till:problem:" + string(p.Code), Title: p.Code.Title(), Status: p.Code.Status(),
-		Code: p.Code, RequestID: eventOf(c).id, Errors: p.Fields,
-	}); err != nil {
+	if err := s.show(c, describe(p, eventOf(c).id)); err != nil {
 		s.gone(c, err)
 	}
 }
@@ -72,11 +71,39 @@ func (s *server) show(c echo.Context, d document) error {
 	if eventOf(c).page {
 		return writePage(c, d.Status, "problem", d)
 	}
+	if ready, ok := documents[d.Code]; ok && len(d.Errors) == 0 {
+		return c.Blob(d.Status, mediaProblem, slices.Concat(ready.before, []byte(d.RequestID), ready.after))
+	}
 	body, err := json.Marshal(d)
 	if err != nil {
 		return err
 	}
-	return c.Blob(d.Status, "application/problem+json", append(body, '\n'))
+	return c.Blob(d.Status, mediaProblem, append(body, '\n'))
+}
+
+const mediaProblem = "application/problem+json"
+
+// documents are all that name no field, but for the request's id, which needs no escapes:
+// refusals are what there is most of when there is too much to do.
+var documents = func() map[problem.Code]struct{ before, after []byte } {
+	all := map[problem.Code]struct{ before, after []byte }{}
+	for _, code := range problem.Codes() {
+		const id = "id"
+		body, err := json.Marshal(describe(&problem.Error{Code: code}, id))
+		if err != nil {
+			continue
+		}
+		before, after, _ := bytes.Cut(body, []byte(`:"`+id+`"`))
+		all[code] = struct{ before, after []byte }{append(before, `:"`...), append([]byte{'"'}, append(after, '\n')...)}
+	}
+	return all
+}()
+
+func describe(p *problem.Error, id string) document {
+	return document{
+		Type: "urn:till:problem:" + string(p.Code), Title: p.Code.Title(), Status: p.Code.Status(),
+		Code: p.Code, RequestID: id, Errors: p.Fields,
+	}
 }
 
 // retryAfter is what to send; every 503 says when to come back.

@@ -40,6 +40,8 @@ type event struct {
 	failed    *problem.Error
 	// page says that a person looks at the answer, not a program.
 	page bool
+	// shed says that there was no room for it.
+	shed bool
 	// hurried says that the client has little time to take the answer.
 	hurried bool
 	// principal is who asks, once known is set.
@@ -99,7 +101,7 @@ func (s *server) event(next echo.HandlerFunc) echo.HandlerFunc {
 		if e.failed != nil {
 			attrs = append(attrs, slog.String("code", string(e.failed.Code)))
 			attrs = append(attrs, cause(e.failed)...)
-			if e.failed.Code == problem.RateLimited {
+			if e.shed || e.failed.Code == problem.RateLimited {
 				left, ok := s.refusals.line(start)
 				if !ok {
 					return nil
@@ -107,7 +109,10 @@ func (s *server) event(next echo.HandlerFunc) echo.HandlerFunc {
 				attrs = append(attrs, slog.Int("unlogged", left))
 			}
 			// What became of a caller who has hung up is nobody's fault.
-			if status >= 500 && req.Context().Err() == nil && !isProbe(route) {
+			switch {
+			case e.shed:
+				level = slog.LevelWarn
+			case status >= 500 && req.Context().Err() == nil && !isProbe(route):
 				level = slog.LevelError
 			}
 		}

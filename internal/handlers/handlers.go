@@ -18,6 +18,7 @@ import (
 
 	"till/internal/auth"
 	"till/internal/billing"
+	"till/internal/overload"
 	"till/internal/problem"
 )
 
@@ -31,7 +32,7 @@ type Apps interface {
 	Link(path, query string) (link string, ok bool)
 }
 
-// Options configure the surface. Service, Auth, Limits, Audit, Ready, Apps, Metrics and
+// Options configure the surface. Service, Auth, Limits, Audit, Ready, Apps, Limiter, Metrics and
 // Logger are required.
 type Options struct {
 	Service *billing.Service
@@ -43,6 +44,8 @@ type Options struct {
 	Ready func() error
 	// Apps knows where {public_url}/return/ leads to.
 	Apps Apps
+	// Limiter refuses what there is no room for.
+	Limiter *overload.Limiter
 	// TrustedProxies are the networks of the proxies in front: what they say about
 	// whom they ask for is believed.
 	TrustedProxies []netip.Prefix
@@ -76,11 +79,13 @@ type server struct {
 	o        Options
 	metrics  *metrics
 	refusals refusals
+	classes  map[endpoint]overload.Class
 }
 
 // New returns the public surface.
 func New(o Options) (http.Handler, error) {
-	if o.Service == nil || o.Auth == nil || o.Limits == nil || o.Audit == nil || o.Ready == nil || o.Apps == nil || o.Metrics == nil || o.Logger == nil {
+	if o.Service == nil || o.Auth == nil || o.Limits == nil || o.Audit == nil || o.Ready == nil || o.Apps == nil ||
+		o.Limiter == nil || o.Metrics == nil || o.Logger == nil {
 		return nil, errors.New("handlers: a required collaborator is missing")
 	}
 	if o.RequestTimeout == 0 {
@@ -98,10 +103,11 @@ func New(o Options) (http.Handler, error) {
 	if s.metrics, err = newMetrics(o.Metrics, e.Routes()); err != nil {
 		return nil, err
 	}
+	s.classes = classesOf(e.Routes())
 	// From the outside in: the event sees everything, the panic guard everything
-	// but the event; refusals of CORS come before any handler reads anything. The limit
-	// stands behind CORS, so that pages can read its refusals.
-	e.Use(chain(s.event, s.guard, s.headers, s.cors, s.limit, address, s.deadline, hurry))
+	// but the event; refusals of CORS come before any handler reads anything. What bounds
+	// one address, and all together, stands behind CORS, so that pages can read refusals.
+	e.Use(chain(s.event, s.guard, s.headers, s.cors, hurry, s.limit, address, s.shed, s.deadline))
 	return e, nil
 }
 

@@ -26,6 +26,7 @@ import (
 	"till/internal/catalog"
 	"till/internal/customers"
 	"till/internal/handlers"
+	"till/internal/overload"
 	"till/internal/ratelimit"
 	"till/internal/redirect"
 	"till/internal/sandbox"
@@ -72,9 +73,11 @@ type settings struct {
 	readTimeout    time.Duration
 	stripeBase     func(sandboxURL string) string
 	proxies        []netip.Prefix
+	connections    int
 	// limits are off by default.
-	limits      ratelimit.Options
-	connections int
+	limits ratelimit.Options
+	// limiter admits everything by default.
+	limiter *overload.Limiter
 	// version is the Stripe-Version; stripe-go's by default.
 	version string
 	// plans are those of testPlans by default.
@@ -158,8 +161,14 @@ func newHouse(t *testing.T, set settings) *house {
 	set.limits.Metrics = h.registry
 	limits, err := ratelimit.New(set.limits)
 	must(err)
+	if set.limiter == nil {
+		// How busy the machine of the tests is has no part in them.
+		set.limiter, err = overload.New(overload.Options{Places: 1000, Metrics: h.registry, Yield: func() {}})
+		must(err)
+	}
 	surface, err := handlers.New(handlers.Options{
-		Service: service, Auth: authenticator{h, verifier}, Limits: limits, Audit: h.audit, Apps: redirects, TrustedProxies: set.proxies, Ready: func() error { return h.ready },
+		Service: service, Auth: authenticator{h, verifier}, Limits: limits, Limiter: set.limiter,
+		Audit: h.audit, Apps: redirects, TrustedProxies: set.proxies, Ready: func() error { return h.ready },
 		Origins: []string{appOrigin}, OpenAPI: till.OpenAPI, Metrics: h.registry, Logger: logger,
 		RequestTimeout: set.requestTimeout,
 		Dev: &handlers.Dev{

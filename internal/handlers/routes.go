@@ -53,6 +53,9 @@ func get(e *echo.Echo, path string, h echo.HandlerFunc) {
 	e.HEAD(path, h)
 }
 
+// forms are the paths that take forms with POST.
+var forms = map[string]bool{"/checkout": true, "/portal": true}
+
 func checkoutPage(session billing.CheckoutSession) string {
 	if session.URL == nil {
 		return ""

@@ -27,6 +27,7 @@ type engine interface {
 	clock() string
 	migrate(ctx context.Context) error
 	versions(ctx context.Context) (applied, newest int64, err error)
+	use() poolUse
 	close() error
 }
 

@@ -1,0 +1,203 @@
+package overload_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"till/internal/overload"
+)
+
+// machine is a model of a Go program on one processor that serves HTTP to a number of
+// connections. What has come is fetched in rounds of 128, which is what the poller of the
+// runtime does; all of a round is read; what has waited for Stripe and is back is finished;
+// then each request of the round is admitted and worked on, or refused. The clock is the
+// model's own, and its random numbers those of a seed: a run can be repeated.
+type machine struct {
+	limiter *overload.Limiter
+	random  *rand.Rand
+	now     time.Duration
+
+	// read and refuse are what a request costs that is refused, work what one costs besides
+	// read that is admitted: two thirds before it waits for Stripe.
+	read, refuse, work, stripe time.Duration
+	// pauses are when everything stops, each for so long.
+	pauses []time.Duration
+	pause  time.Duration
+
+	// arrivals are when people ask who have not asked yet; one who finds no free connection
+	// waits for one, and gives up after patienceOfClients.
+	arrivals []time.Duration
+	free     []*link
+	// ready have a request that the poller has not fetched yet, resting one that it may not.
+	ready, resting []*link
+	// away wait for Stripe.
+	away   []*link
+	answer []answered
+}
+
+// link is a connection.
+type link struct {
+	// sent is when its request was, and back when Stripe's answer is here.
+	sent, back time.Duration
+	// rests is before when nothing is read.
+	rests time.Duration
+	inRow int
+}
+
+// answered is a request that has had its answer.
+type answered struct {
+	at, took time.Duration
+	refused  bool
+}
+
+const (
+	round             = 128
+	patienceOfClients = 100 * time.Millisecond
+)
+
+func newMachine(t *testing.T, seed uint64, links int) *machine {
+	t.Helper()
+	m := &machine{
+		random: rand.New(rand.NewPCG(seed, 0)),
+		read:   14 * time.Microsecond, refuse: 6 * time.Microsecond, work: 286 * time.Microsecond, stripe: 20 * time.Millisecond,
+	}
+	for range links {
+		m.free = append(m.free, &link{})
+	}
+	var err error
+	m.limiter, err = overload.New(overload.Options{
+		Places: 2048, Processors: 1, Metrics: prometheus.NewRegistry(), Yield: func() {},
+		Now: func() time.Time { return time.Unix(1e9, 0).Add(m.now) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// capacity is how many requests it can serve in a second.
+func (m *machine) capacity() float64 { return 1 / (m.read + m.work).Seconds() }
+
+// offer has people ask at random, from one time to another, so many times what can be served.
+func (m *machine) offer(times float64, from, to time.Duration) {
+	rate := times * m.capacity()
+	for at := from; at < to; at += time.Duration(m.random.ExpFloat64() / rate * float64(time.Second)) {
+		m.arrivals = append(m.arrivals, at)
+	}
+}
+
+// run goes on until everybody has an answer.
+func (m *machine) run() {
+	for {
+		m.deliver()
+		if len(m.ready) > 0 || len(m.away) > 0 && m.away[0].back <= m.now {
+			m.round()
+			continue
+		}
+		next := time.Duration(math.MaxInt64)
+		if len(m.arrivals) > 0 {
+			next = m.arrivals[0]
+		}
+		if len(m.away) > 0 {
+			next = min(next, m.away[0].back)
+		}
+		for _, l := range m.resting {
+			next = min(next, l.rests)
+		}
+		if next == math.MaxInt64 {
+			return
+		}
+		// Of those who wait for a connection, nobody comes before there is one.
+		m.now = max(m.now+time.Microsecond, next)
+	}
+}
+
+// deliver has the requests of those in the kernel who have come, and wakes who has rested.
+func (m *machine) deliver() {
+	for len(m.arrivals) > 0 && m.arrivals[0] <= m.now {
+		at := m.arrivals[0]
+		gaveUp := m.now-at > patienceOfClients
+		if len(m.free) == 0 && !gaveUp {
+			break
+		}
+		m.arrivals = m.arrivals[1:]
+		if gaveUp {
+			continue
+		}
+		// The one that was used last, as pools do.
+		l := m.free[len(m.free)-1]
+		m.free = m.free[:len(m.free)-1]
+		l.sent = m.now
+		if l.rests > m.now {
+			m.resting = append(m.resting, l)
+			continue
+		}
+		l.rests = 0
+		m.ready = append(m.ready, l)
+	}
+	m.resting = slices.DeleteFunc(m.resting, func(l *link) bool {
+		if l.rests <= m.now {
+			m.ready = append(m.ready, l)
+		}
+		return l.rests <= m.now
+	})
+}
+
+func (m *machine) round() {
+	if len(m.pauses) > 0 && m.now >= m.pauses[0] {
+		m.pauses = m.pauses[1:]
+		m.now += m.pause
+	}
+	n := min(round, len(m.ready))
+	batch := slices.Clone(m.ready[:n])
+	m.ready = m.ready[n:]
+	queued := make([]time.Duration, n)
+	for i := range batch {
+		m.now += m.read
+		queued[i] = m.now
+	}
+	for len(m.away) > 0 && m.away[0].back <= m.now {
+		m.now += m.work / 3
+		m.free = append(m.free, m.away[0])
+		m.away = m.away[1:]
+		m.limiter.Leave(overload.Write)
+	}
+	for i, l := range batch {
+		m.decide(l, max(0, l.rests-l.sent)+m.now-queued[i])
+	}
+}
+
+// decide admits the request of l, which has waited, or refuses it.
+func (m *machine) decide(l *link, waited time.Duration) {
+	if reason := m.limiter.Enter(overload.Write, waited); reason != "" {
+		m.now += m.refuse
+		l.inRow++
+		l.rests = m.now + m.limiter.Rest(l.inRow)
+		m.free = append(m.free, l)
+		m.answer = append(m.answer, answered{l.sent, m.now - l.sent, true})
+		return
+	}
+	m.now += m.work * 2 / 3
+	l.inRow, l.rests, l.back = 0, 0, m.now+m.stripe
+	m.away = append(m.away, l)
+	m.answer = append(m.answer, answered{l.sent, m.now - l.sent, false})
+}
+
+// between returns how long those took who came between two times, in order: of the admitted
+// without Stripe's part and what comes after it.
+func (m *machine) between(from, to time.Duration, refused bool) (took []time.Duration) {
+	for _, a := range m.answer {
+		if a.at >= from && a.at < to && a.refused == refused {
+			took = append(took, a.took)
+		}
+	}
+	slices.Sort(took)
+	return took
+}
+
+func p99(took []time.Duration) time.Duration { return took[len(took)*99/100] }
