@@ -35,6 +35,8 @@ type machine struct {
 	free     []*link
 	// ready have a request that the poller has not fetched yet, resting one that it may not.
 	ready, resting []*link
+	// wakes is when the first of the resting is read again.
+	wakes time.Duration
 	// away wait for Stripe.
 	away   []*link
 	answer []answered
@@ -106,8 +108,8 @@ func (m *machine) run() {
 		if len(m.away) > 0 {
 			next = min(next, m.away[0].back)
 		}
-		for _, l := range m.resting {
-			next = min(next, l.rests)
+		if len(m.resting) > 0 {
+			next = min(next, m.wakes)
 		}
 		if next == math.MaxInt64 {
 			return
@@ -134,17 +136,26 @@ func (m *machine) deliver() {
 		m.free = m.free[:len(m.free)-1]
 		l.sent = m.now
 		if l.rests > m.now {
+			if len(m.resting) == 0 || l.rests < m.wakes {
+				m.wakes = l.rests
+			}
 			m.resting = append(m.resting, l)
 			continue
 		}
 		l.rests = 0
 		m.ready = append(m.ready, l)
 	}
+	if len(m.resting) == 0 || m.wakes > m.now {
+		return
+	}
+	m.wakes = math.MaxInt64
 	m.resting = slices.DeleteFunc(m.resting, func(l *link) bool {
 		if l.rests <= m.now {
 			m.ready = append(m.ready, l)
+			return true
 		}
-		return l.rests <= m.now
+		m.wakes = min(m.wakes, l.rests)
+		return false
 	})
 }
 
