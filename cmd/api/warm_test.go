@@ -115,6 +115,7 @@ plans:
     line_items: [{price: {lookup_key: pro_monthly}, quantity: {default: 1, min: 1, max: 50}}]
     accepts: [quantity, success_url, cancel_url, locale, promotion_code, metadata]
     params: {allow_promotion_codes: true, billing_address_collection: auto}
+limits: {owner_writes_per_minute: 0, address_per_minute: 0}
 redirects: {allow: ["https://app.example.com"], default: "https://app.example.com/account"}
 `
 
