@@ -73,6 +73,7 @@ type Endpoint struct {
 	bucket   bucket
 	throttle throttle
 	drawing  drawing
+	crowd    crowd
 }
 
 // Refusal is the answer to a call whose turn would not have come in time: it has not
@@ -251,6 +252,7 @@ func (e *Endpoint) enter(w *waiter, owner string, longest time.Duration) error {
 	}
 	now := b.now()
 	expected := e.expected(now, owner)
+	longest = min(longest, e.tolerable(now))
 	why := reason("")
 	switch {
 	case e.queue.waiting(owner) >= maxOwnerWaiting:
@@ -261,6 +263,7 @@ func (e *Endpoint) enter(w *waiter, owner string, longest time.Duration) error {
 		why = reasonLate
 	}
 	if why != "" {
+		e.crowd.refused++
 		b.metrics.refused[why].Inc()
 		return &Refusal{reason: why, RetryAfter: max(time.Second, expected-longest)}
 	}

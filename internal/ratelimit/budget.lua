@@ -4,6 +4,7 @@
 -- KEYS  donors  sorted set: who gives a share, by the end of the lease
 --       tokens  hash: what the buckets hold
 --       busy    sorted set: who was sent away from this endpoint, by when
+--       hello   a text, to see whether texts can be written
 -- Returns {now, heard, granted, promised, wait, token, busy}.
 local donors, tokens, busy = KEYS[1], KEYS[2], KEYS[3]
 local self, endpoint = ARGV[1], ARGV[6]
@@ -15,10 +16,18 @@ local all = {base = tonumber(ARGV[14]), step = tonumber(ARGV[15]), burst = tonum
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
 
+if before == 0 then
+  -- Nobody has asked before. What cannot be written to, or holds what nobody here has
+  -- written, is no pool, and says so now and not when somebody has given his share.
+  redis.call('ZCARD', donors)
+  redis.call('HLEN', tokens)
+  redis.call('SET', KEYS[4], '1', 'PX', 60000)
+  return {now, 0, 0, 0, 0, 0, 0}
+end
 if now > before then
   -- Who asked has given up: it may count on its own share again. Or this clock was put
   -- forward: then what seems to have passed has not, and nobody gets tokens for it.
-  if before > 0 and redis.call('EXISTS', tokens) == 1 then
+  if redis.call('EXISTS', tokens) == 1 then
     redis.call('HSET', tokens, 'at', string.format('%.0f', now))
   end
   return {now, 0, 0, 0, 0, 0, 0}

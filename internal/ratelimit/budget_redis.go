@@ -22,7 +22,7 @@ type redisLedger struct {
 	redis  *Redis
 	script *redis.Script
 	// donors, tokens and busy are keys; the endpoint's name is added to busy.
-	donors, tokens, busy string
+	donors, tokens, busy, hello string
 	// self is this process, and no other one that was or will be.
 	self string
 }
@@ -32,7 +32,7 @@ func newRedisLedger(r *Redis, name string) *redisLedger {
 	key := prefix + "budget:{" + name + "}:"
 	return &redisLedger{
 		redis: r, script: redis.NewScript(budgetText),
-		donors: key + "donors", tokens: key + "tokens", busy: key + "busy:", self: rand.Text(),
+		donors: key + "donors", tokens: key + "tokens", busy: key + "busy:", hello: key + "hello", self: rand.Text(),
 	}
 }
 
@@ -41,7 +41,7 @@ func (l *redisLedger) ask(q question, answered func(answer, error)) {
 		// Its time is its own: what is drawn is for all who wait.
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		raw, err := l.script.Run(ctx, l.redis.client, []string{l.donors, l.tokens, l.busy + q.endpoint}, l.arguments(q)...).Int64Slice()
+		raw, err := l.script.Run(ctx, l.redis.client, []string{l.donors, l.tokens, l.busy + q.endpoint, l.hello}, l.arguments(q)...).Int64Slice()
 		if err != nil {
 			answered(answer{}, err)
 			return

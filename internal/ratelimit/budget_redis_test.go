@@ -62,7 +62,7 @@ func TestThePoolIsWhatRedisDoes(t *testing.T) {
 		}
 		l := ledgers[random.IntN(len(ledgers))]
 		args := append(l.arguments(q), now/1e6, now%1e6)
-		raw, err := script.Run(t.Context(), client, []string{l.donors, l.tokens, l.busy + q.endpoint}, args...).Int64Slice()
+		raw, err := script.Run(t.Context(), client, []string{l.donors, l.tokens, l.busy + q.endpoint, l.hello}, args...).Int64Slice()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -226,7 +226,7 @@ func (b *Budget) tick(now time.Duration) {
 	}
 }
 
-// hello asks whether Redis is there, and changes nothing in it.
+// hello asks whether Redis is there and takes what is written; the pool stays as it is.
 func (b *Budget) hello(now, again time.Duration) {
 	s := &b.shared
 	s.asking, s.at = true, now+again

@@ -147,6 +147,52 @@ func TestAHostileOwner(t *testing.T) {
 	}
 }
 
+// More calls than the budget has, from many: after a moment nobody waits for long, and as
+// many are served as ever. A rush that passes is waited for.
+func TestACrowdThatStaysDoesNotWait(t *testing.T) {
+	t.Parallel()
+	w, r := one(BudgetOptions{PerEndpoint: 25, Account: 100, Endpoints: []string{"a"}})
+	var late, served, sentAway int
+	n := 0
+	call := func(from time.Duration) {
+		n++
+		r.call("a", fmt.Sprint("caller-", n), 6*time.Second, func(waited time.Duration, err error) {
+			switch {
+			case w.now < from:
+			case err != nil:
+				sentAway++
+			case waited > shortWait+turns*time.Second/20:
+				late++
+			default:
+				served++
+			}
+		})
+	}
+	for range 40 {
+		call(0)
+	}
+	w.run(3 * time.Second)
+	if served+late != 40 {
+		t.Errorf("%d of a rush of 40 are served", served+late)
+	}
+	late, served, sentAway = 0, 0, 0
+	settled := w.now + 5*time.Second
+	w.load(100, w.now+20*time.Second, func() { call(settled) })
+	w.run(w.now + 20*time.Second)
+	if served < 300 || late > served/100 || sentAway < served {
+		t.Errorf("in 15 seconds %d are served in time, %d late, %d are sent away", served, late, sentAway)
+	}
+	w.run(w.now + 5*time.Second)
+	late, served, sentAway = 0, 0, 0
+	for range 40 {
+		call(0)
+	}
+	w.run(w.now + 3*time.Second)
+	if served+late != 40 {
+		t.Errorf("afterwards %d of a rush of 40 are served", served+late)
+	}
+}
+
 // A call whose turn cannot come in time is told at once, and when to come again.
 func TestTurnsThatComeTooLate(t *testing.T) {
 	t.Parallel()

@@ -75,6 +75,7 @@ type Client struct {
 	pool    *http.Transport
 	clock   *stripeClock
 	guard   keyGuard
+	silence silence
 }
 
 // New returns a Client. It makes no call.
@@ -250,6 +251,9 @@ func (c *Client) try(
 	if failure := c.guard.allow(k.op); failure != nil {
 		return failure
 	}
+	if failure := c.silence.allow(k.op); failure != nil {
+		return failure
+	}
 	if failure := c.admit(ctx, k.op, start); failure != nil {
 		return failure
 	}
@@ -280,6 +284,9 @@ func (c *Client) exchange(ctx context.Context, k call, seen *exchange, body any)
 	defer c.metrics.requests.Dec()
 	err := c.backend.Do(c.request(ctx, k), nil, seen)
 	c.guard.heard(seen.status)
+	if seen.status > 0 {
+		c.silence.heard()
+	}
 	if err != nil {
 		return err
 	}

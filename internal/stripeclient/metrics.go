@@ -85,7 +85,7 @@ func state(name string, is func() bool) prometheus.Collector {
 
 // watch registers what is read when somebody looks.
 func (m *metrics) watch(reg prometheus.Registerer, c *Client) error {
-	in := func(s gobreaker.State) func() bool { return func() bool { return c.breaker.State() == s } }
+	in := func(s gobreaker.State) func() bool { return func() bool { return c.state() == s } }
 	return registerAll(reg,
 		state("closed", in(gobreaker.StateClosed)),
 		state("half_open", in(gobreaker.StateHalfOpen)),
