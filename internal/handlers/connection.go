@@ -22,6 +22,9 @@ type connection struct {
 	busy bool
 	// idle is whether nothing has come since the last answer.
 	idle bool
+	// whole is whether net/http has read all of the present request, and nobody may have
+	// begun to work on it.
+	whole bool
 	// deaf is whether what comes is not being read: an answer is being written, or was
 	// the last one.
 	deaf bool
@@ -37,6 +40,8 @@ type connection struct {
 	inRow          int
 	// unread is how long the present request may have been left there, in nanoseconds.
 	unread atomic.Int64
+	// read is how many bytes have come from the client.
+	read int
 }
 
 type connectionKey struct{}
@@ -53,7 +58,7 @@ func (c *connection) hasMore() bool {
 func (c *connection) waits() (rest time.Duration) {
 	c.all.mu.Lock()
 	defer c.all.mu.Unlock()
-	if c.place == nil && !c.busy && !c.deaf {
+	if c.place == nil && !c.busy && !c.whole && !c.deaf {
 		c.all.begin(c)
 	}
 	if !c.idle || c.all.draining {
@@ -63,10 +68,11 @@ func (c *connection) waits() (rest time.Duration) {
 	return rest
 }
 
-// hears says that a request has begun to come: it is idle no longer.
-func (c *connection) hears() {
+// hears says that a request has begun to come, or goes on: it is idle no longer.
+func (c *connection) hears(bytes int) {
 	c.all.mu.Lock()
 	defer c.all.mu.Unlock()
+	c.read += bytes
 	if c.idle && !c.deaf {
 		c.all.waiting.remove(c)
 	}
@@ -94,6 +100,19 @@ func (c *connection) rests() {
 	c.all.waiting.remove(c)
 }
 
+// SetReadDeadline also says whose turn it is: net/http sets none when it has read a whole
+// request, before it looks meanwhile whether the client is still there, and one when it
+// wants to hear more. Until the handler is called, that can take as long as others hold the
+// processor.
+func (c *connection) SetReadDeadline(t time.Time) error {
+	c.all.mu.Lock()
+	if c.whole = t.IsZero(); c.whole {
+		c.all.waiting.remove(c)
+	}
+	c.all.mu.Unlock()
+	return c.TCPConn.SetReadDeadline(t)
+}
+
 // Read waits for as long as it takes until a request is whole.
 func (c *connection) Read(p []byte) (int, error) {
 	// In this order: who is seen to wait is waiting.
@@ -102,7 +121,7 @@ func (c *connection) Read(p []byte) (int, error) {
 	n, err := c.TCPConn.Read(p)
 	c.blocked.Add(-1)
 	if n > 0 {
-		c.hears()
+		c.hears(n)
 	}
 	return n, err
 }
