@@ -91,6 +91,21 @@ func (c *connection) works(busy bool) (last bool) {
 	return c.all.full() || c.all.draining
 }
 
+// answers says that the answer to the present request goes out. net/http reads a body to its
+// end before that, so that the connection can go on; what of it has not been read by now has
+// little time.
+func (c *connection) answers() {
+	if c == nil {
+		return
+	}
+	c.all.mu.Lock()
+	read := c.busy
+	c.all.mu.Unlock()
+	if !read {
+		_ = c.SetReadDeadline(time.Now().Add(restLimit)) // what is closed needs none
+	}
+}
+
 // rests says that a request has its answer, but for what is still to be written.
 func (c *connection) rests() {
 	c.all.mu.Lock()
