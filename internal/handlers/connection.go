@@ -22,6 +22,9 @@ type connection struct {
 	busy bool
 	// idle is whether nothing has come since the last answer.
 	idle bool
+	// whole is whether net/http has read all of the present request, and nobody may have
+	// begun to work on it.
+	whole bool
 	// deaf is whether what comes is not being read: an answer is being written, or was
 	// the last one.
 	deaf bool
@@ -37,6 +40,8 @@ type connection struct {
 	inRow          int
 	// unread is how long the present request may have been left there, in nanoseconds.
 	unread atomic.Int64
+	// read is how many bytes have come from the client.
+	read int
 }
 
 type connectionKey struct{}
@@ -53,7 +58,7 @@ func (c *connection) hasMore() bool {
 func (c *connection) waits() (rest time.Duration) {
 	c.all.mu.Lock()
 	defer c.all.mu.Unlock()
-	if c.place == nil && !c.busy && !c.deaf {
+	if c.place == nil && !c.busy && !c.whole && !c.deaf {
 		c.all.begin(c)
 	}
 	if !c.idle || c.all.draining {
@@ -63,10 +68,11 @@ func (c *connection) waits() (rest time.Duration) {
 	return rest
 }
 
-// hears says that a request has begun to come: it is idle no longer.
-func (c *connection) hears() {
+// hears says that a request has begun to come, or goes on: it is idle no longer.
+func (c *connection) hears(bytes int) {
 	c.all.mu.Lock()
 	defer c.all.mu.Unlock()
+	c.read += bytes
 	if c.idle && !c.deaf {
 		c.all.waiting.remove(c)
 	}
@@ -85,6 +91,21 @@ func (c *connection) works(busy bool) (last bool) {
 	return c.all.full() || c.all.draining
 }
 
+// answers says that the answer to the present request goes out. net/http reads a body to its
+// end before that, so that the connection can go on; what of it has not been read by now has
+// little time.
+func (c *connection) answers() {
+	if c == nil {
+		return
+	}
+	c.all.mu.Lock()
+	read := c.busy
+	c.all.mu.Unlock()
+	if !read {
+		_ = c.SetReadDeadline(time.Now().Add(restLimit)) // what is closed needs none
+	}
+}
+
 // rests says that a request has its answer, but for what is still to be written.
 func (c *connection) rests() {
 	c.all.mu.Lock()
@@ -92,6 +113,19 @@ func (c *connection) rests() {
 	c.busy, c.idle = false, true
 	c.unread.Store(0)
 	c.all.waiting.remove(c)
+}
+
+// SetReadDeadline also says whose turn it is: net/http sets none when it has read a whole
+// request, before it looks meanwhile whether the client is still there, and one when it
+// wants to hear more. Until the handler is called, that can take as long as others hold the
+// processor.
+func (c *connection) SetReadDeadline(t time.Time) error {
+	c.all.mu.Lock()
+	if c.whole = t.IsZero(); c.whole {
+		c.all.waiting.remove(c)
+	}
+	c.all.mu.Unlock()
+	return c.TCPConn.SetReadDeadline(t)
 }
 
 // Read waits for as long as it takes until a request is whole.
@@ -102,7 +136,7 @@ func (c *connection) Read(p []byte) (int, error) {
 	n, err := c.TCPConn.Read(p)
 	c.blocked.Add(-1)
 	if n > 0 {
-		c.hears()
+		c.hears(n)
 	}
 	return n, err
 }

@@ -25,8 +25,8 @@ type ConnectionOptions struct {
 	Now func() time.Time
 }
 
-// LimitConnections returns l such that server, which must serve it and nothing else, has
-// a limited number of connections. Nobody is turned away: for a new connection another one
+// LimitConnections returns l such that server, which must serve it and nothing else and have
+// a limit on reading and on idling, has a limited number of connections. Nobody is turned away: for a new connection another one
 // is closed, of those that wait for their client (for the rest of a request, for an answer
 // to be taken, for the next request), from the network where the number of those times the
 // age of the oldest is largest: that oldest one. So who opens many closes his own, and who

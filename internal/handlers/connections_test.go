@@ -27,6 +27,7 @@ type gate struct {
 	address               string
 	registry              *prometheus.Registry
 	watch                 watch
+	all                   *handlers.Connections
 	began, read, released chan string
 }
 
@@ -82,12 +83,20 @@ func openGate(t *testing.T, tick time.Duration, limit int, proxies ...string) *g
 	for _, p := range proxies {
 		o.TrustedProxies = append(o.TrustedProxies, netip.MustParsePrefix(p))
 	}
-	if l, err = handlers.LimitConnections(server, l, o); err != nil {
+	if g.all, err = handlers.LimitConnections(server, l, o); err != nil {
 		t.Fatal(err)
 	}
 	g.address = l.Addr().String()
+	inner := server.Handler
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/late" { // others have the processor
+			g.began <- r.URL.Path
+			<-g.released
+		}
+		inner.ServeHTTP(w, r)
+	})
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
+	go func() { ended <- server.Serve(g.all) }()
 	t.Cleanup(func() {
 		close(g.released)
 		if err := server.Shutdown(context.WithoutCancel(t.Context())); err != nil {
@@ -103,16 +112,17 @@ func openGate(t *testing.T, tick time.Duration, limit int, proxies ...string) *g
 // visitor is one connection to a gate.
 type visitor struct {
 	t    *testing.T
+	g    *gate
 	conn net.Conn
 	in   *bufio.Reader
+	// sent is how many bytes.
+	sent *int
 }
 
 // visit connects from an address of this machine and sends text. When that is only the
-// begin of a request, it returns when the server waits for the rest.
+// begin of a request, it returns when the server has read it and waits for the rest.
 func (g *gate) visit(from, text string) visitor {
 	g.t.Helper()
-	// One that is closed for it waits no longer.
-	before := g.number("waiting") + g.number("cut")
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 	conn, err := d.DialContext(g.t.Context(), "tcp", g.address)
 	if err != nil {
@@ -122,10 +132,10 @@ func (g *gate) visit(from, text string) visitor {
 		g.t.Fatal(err)
 	}
 	g.t.Cleanup(func() { _ = conn.Close() })
-	v := visitor{g.t, conn, bufio.NewReader(conn)}
+	v := visitor{g.t, g, conn, bufio.NewReader(conn), new(int)}
 	v.send(text)
-	for text == begun && g.number("waiting")+g.number("cut") == before {
-		time.Sleep(time.Millisecond)
+	if text == begun {
+		v.awaited()
 	}
 	return v
 }
@@ -133,19 +143,10 @@ func (g *gate) visit(from, text string) visitor {
 // regular has had an answer, and is idle when it returns.
 func (g *gate) regular(from string) visitor {
 	g.t.Helper()
-	before := g.number("waiting")
 	v := g.visit(from, begun+rest)
 	v.served("a regular")
-	g.await("waiting", before+1)
+	v.awaited()
 	return v
-}
-
-// await returns when so many connections are waiting or working, or were cut.
-func (g *gate) await(which string, n float64) {
-	g.t.Helper()
-	for g.number(which) != n {
-		time.Sleep(time.Millisecond)
-	}
 }
 
 // number is how many connections are waiting or working, or were cut.
@@ -172,6 +173,16 @@ func (v visitor) send(text string) {
 	v.t.Helper()
 	if _, err := io.WriteString(v.conn, text); err != nil {
 		v.t.Fatal(err)
+	}
+	*v.sent += len(text)
+}
+
+// awaited returns when the server has read all that was sent, and waits for more. How many
+// wait does not tell: it changes while answers are written, and nothing may have been read.
+func (v visitor) awaited() {
+	v.t.Helper()
+	for !v.g.all.Awaits(v.conn.LocalAddr(), *v.sent) {
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -255,6 +266,7 @@ func TestWhoHasWaitedLongMakesRoomForTwoWhoHaveNot(t *testing.T) {
 		regular.send(begun + rest)
 	}
 	regular.served("a regular")
+	regular.awaited()
 	two := []visitor{g.visit("127.0.0.4", begun), g.visit("127.0.0.4", begun)}
 	g.visit("127.0.0.5", begun+rest).served("one more")
 	old.closed("who has waited long")
@@ -280,9 +292,7 @@ func TestABodyIsTheClientsTurn(t *testing.T) {
 	post := "POST /held HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{"
 	slow := g.visit("127.0.0.1", post)
 	<-g.began
-	for g.number("waiting") == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	slow.awaited()
 	other := g.visit("127.0.0.1", begun)
 	g.visit("127.0.0.1", begun+rest).served("a third")
 	slow.closed("who owes half a body")

@@ -77,7 +77,7 @@ func (l *leaving) dial() (visitor, error) {
 	if err != nil {
 		return visitor{}, err
 	}
-	return visitor{l.t, conn, bufio.NewReader(conn)}, nil
+	return visitor{t: l.t, conn: conn, in: bufio.NewReader(conn), sent: new(int)}, nil
 }
 
 // ask returns what is wrong with the answer; last is whether it ended the connection.

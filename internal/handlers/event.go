@@ -63,9 +63,11 @@ func (e *event) problem(p *problem.Error) { e.failed = p }
 // Unwrap is for http.ResponseController.
 func (e *event) Unwrap() http.ResponseWriter { return e.ResponseWriter }
 
-// WriteHeader writes the audit first, and then begins to count the client's time.
+// WriteHeader writes the audit first, and then begins to count the client's time: for the
+// rest of the request, and for the answer.
 func (e *event) WriteHeader(status int) {
 	e.s.audit(e.c, e)
+	connectionOf(e.c.Request().Context()).answers()
 	if e.hurried {
 		// A recorder of a test has no deadlines.
 		_ = http.NewResponseController(e.ResponseWriter).SetWriteDeadline(time.Now().Add(readLimit))

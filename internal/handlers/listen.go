@@ -41,6 +41,10 @@ func boundBuffer(ctx context.Context, conn net.Conn) context.Context {
 // ours fit into the kernel's buffer, so only one who has not read those before waits.
 const readLimit = 2 * time.Second
 
+// restLimit is how long an answer waits for the rest of a body that nobody has read. It leaves
+// most of readLimit to the answer itself.
+const restLimit = 500 * time.Millisecond
+
 // hurry cuts clients that do not read, from when there is something to read.
 func hurry(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {

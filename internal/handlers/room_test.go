@@ -67,11 +67,8 @@ func TestAnIdleConnectionThatBeginsARequestIsNotIdle(t *testing.T) {
 	g := openGate(t, 0, 4)
 	idle, begins := g.regular("127.0.0.2"), g.regular("127.0.0.3")
 	g.watch.advance(4 * time.Second)
-	looks := g.watch.looks.Load()
 	begins.send(begun)
-	for g.watch.looks.Load() == looks {
-		time.Sleep(time.Millisecond)
-	}
+	begins.awaited()
 	g.watch.advance(4 * time.Second)
 	working := g.visit("127.0.0.4", "GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
 	also := g.visit("127.0.0.4", "GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -82,9 +79,39 @@ func TestAnIdleConnectionThatBeginsARequestIsNotIdle(t *testing.T) {
 	begins.closed("who has begun")
 	idle.send(begun + rest)
 	idle.served("who has not")
-	for _, v := range []visitor{working, also} {
+	// Either of the two may get the first.
+	for range 2 {
 		g.released <- ""
+	}
+	for _, v := range []visitor{working, also} {
 		v.served("who was being worked for")
+	}
+}
+
+// TestAWholeRequestIsNotClosedBeforeItsHandlerIsCalled: net/http looks already whether the
+// client is still there.
+func TestAWholeRequestIsNotClosedBeforeItsHandlerIsCalled(t *testing.T) {
+	t.Parallel()
+	for name, visit := range map[string]func(*gate) visitor{
+		"the first request": func(g *gate) visitor { return g.visit("127.0.0.2", "") },
+		"a later one":       func(g *gate) visitor { return g.regular("127.0.0.2") },
+	} {
+		g := openGate(t, 0, 2)
+		late := visit(g)
+		late.send("GET /late HTTP/1.1\r\nHost: x\r\n")
+		late.awaited()
+		g.watch.advance(time.Second)
+		late.send(rest)
+		<-g.began
+		for !g.all.Looks(late.conn.LocalAddr()) {
+			time.Sleep(time.Millisecond)
+		}
+		half := g.visit("127.0.0.3", begun)
+		g.watch.advance(time.Second)
+		g.visit("127.0.0.4", begun+rest).served("one more")
+		half.closed("half a request")
+		g.released <- ""
+		late.served(name)
 	}
 }
 
