@@ -10,7 +10,7 @@ const (
 	// queue was, and those who are not would all wait for as long as it is.
 	shortWait = 40 * time.Millisecond
 	// turns is how many turns anybody may wait for, slow as they may come.
-	turns = 2
+	turns = 3
 	// stretch is how long calls are counted together, and few the part of them, one of so
 	// many, that is refused with short waits alone, while fewer come than the budget has.
 	stretch = 2 * time.Second

@@ -151,7 +151,7 @@ func TestBreaker(t *testing.T) {
 		})
 	}
 	inBreaker("open: answers without sending, at once, every operation", func(t *testing.T, c *client, stripe *fake) {
-		if n := open(t, c, stripe); n > 20 {
+		if n := open(t, c, stripe); n > 10 {
 			t.Errorf("it took %d calls to open", n)
 		}
 		start := time.Now()
@@ -185,7 +185,7 @@ func TestBreaker(t *testing.T) {
 		}
 		time.Sleep(11 * time.Second)
 		stripe.set(refuses(http.StatusInternalServerError, "api_error", "", ""))
-		for range 19 {
+		for range 9 {
 			_ = call(t, c)
 		}
 		stripe.requests()
@@ -238,6 +238,54 @@ func TestBreaker(t *testing.T) {
 		if got := len(stripe.requests()); got != 1 {
 			t.Errorf("%d requests of 5 reached Stripe: the breaker has closed", got)
 		}
+	})
+	inBreaker("an outage after much that went well: ten in a row open it", func(t *testing.T, c *client, stripe *fake) {
+		stripe.set(answers(http.StatusOK, checkoutSession))
+		for range 500 {
+			_ = call(t, c)
+		}
+		stripe.requests()
+		stripe.set(refuses(http.StatusInternalServerError, "api_error", "", ""))
+		for range 50 {
+			_ = call(t, c)
+		}
+		if got := len(stripe.requests()); got != 10 {
+			t.Errorf("%d requests reached Stripe, want 10", got)
+		}
+	})
+	inBreaker("a Stripe that says nothing is left alone before anything has timed out", func(t *testing.T, c *client, stripe *fake) {
+		var mute atomic.Bool
+		stripe.set(func(w http.ResponseWriter, r *http.Request) {
+			if mute.Load() {
+				<-r.Context().Done()
+				return
+			}
+			answers(http.StatusOK, checkoutSession)(w, r)
+		})
+		_ = call(t, c)
+		stripe.requests()
+		mute.Store(true)
+		var wg sync.WaitGroup
+		for range 60 { // ten a second
+			wg.Go(func() { _ = call(t, c) })
+			time.Sleep(100 * time.Millisecond)
+		}
+		// Twenty in two seconds, then until it is sure, and one each second.
+		if got := len(stripe.requests()); got < 45 || got > 50 {
+			t.Errorf("%d of 60 requests reached Stripe", got)
+		}
+		if c.metric(t, "till_stripe_breaker_state", "state=open") != 1 {
+			t.Error("it is not seen to be left alone")
+		}
+		mute.Store(false)
+		time.Sleep(time.Second)
+		if err := call(t, c); err != nil {
+			t.Errorf("the call that finds out: %v", err)
+		}
+		if good := together(20, func() error { return call(t, c) }); good != 20 {
+			t.Errorf("%d of 20 succeeded afterwards", good)
+		}
+		wg.Wait()
 	})
 	for name, answer := range map[string]http.HandlerFunc{
 		"refusals":            refuses(http.StatusBadRequest, "invalid_request_error", "", ""),
