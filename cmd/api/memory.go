@@ -12,7 +12,7 @@ const (
 	// requests is a few MiB, so that at 100 it runs every few hundred requests and takes a
 	// twelfth of the processor's time; at 200 it runs half as often, for 10 MiB more. Beyond,
 	// a crowd with 400 requests in flight would need more than 150 MiB.
-	gcPercent = 200
+	gcPercent = 100
 	// heapShare is how much of the memory that the process may use is the runtime's. The
 	// rest is for what the runtime does not count: SQLite's memory, sockets, the program.
 	heapShare = 0.75
