@@ -23,18 +23,16 @@ func TestTheEnvironmentWinsOverWhatMemoryThereIs(t *testing.T) {
 	for name, row := range map[string]struct {
 		environ map[string]string
 		limit   func() (uint64, error)
-		want    memory
+		want    int64
 	}{
-		"nothing set, no limit": {nil, free, memory{percent: gcPercent}},
-		"a container":           {nil, limited, memory{percent: gcPercent, limit: 96 << 20}},
-		"GOGC":                  {map[string]string{"GOGC": "50"}, limited, memory{limit: 96 << 20}},
-		"GOGC, empty":           {map[string]string{"GOGC": ""}, free, memory{}},
-		"GOMEMLIMIT":            {map[string]string{"GOMEMLIMIT": "1GiB"}, limited, memory{percent: gcPercent}},
-		"both":                  {map[string]string{"GOGC": "off", "GOMEMLIMIT": "off"}, limited, memory{}},
+		"nothing set, no limit": {nil, free, 0},
+		"a container":           {nil, limited, 96 << 20},
+		"GOMEMLIMIT":            {map[string]string{"GOMEMLIMIT": "1GiB"}, limited, 0},
+		"GOMEMLIMIT, empty":     {map[string]string{"GOMEMLIMIT": ""}, limited, 0},
 	} {
 		lookup := func(variable string) (string, bool) { v, ok := row.environ[variable]; return v, ok }
-		if got := memoryFor(lookup, row.limit); got != row.want {
-			t.Errorf("%s: got %+v, want %+v", name, got, row.want)
+		if got := heapFor(lookup, row.limit); got != row.want {
+			t.Errorf("%s: got %d, want %d", name, got, row.want)
 		}
 	}
 }

@@ -36,6 +36,8 @@ type GateOptions struct {
 type Gate struct {
 	o       GateOptions
 	account atomic.Pointer[customers.Account]
+	// asked is whether Stripe has been asked once, whatever it said, or has had the time.
+	asked atomic.Bool
 	// said are the findings that were last reported, and noted that the key may not
 	// read portal configurations; both are Run's own.
 	said  []catalog.Finding
@@ -64,8 +66,13 @@ func (g *Gate) Account() (customers.Account, error) {
 	}
 }
 
-// Ready reports whether the account is known.
-func (g *Gate) Ready() bool { return g.account.Load() != nil }
+// Ready reports whether the account is known, and Stripe was asked for the prices: who
+// knows the account from an earlier start does not know those, and could sell nothing in
+// the moment until they are there. A Stripe that is away keeps nobody from being ready.
+func (g *Gate) Ready() bool { return g.asked.Load() && g.account.Load() != nil }
+
+// askedWithin is how long a start waits for Stripe when it could go without.
+const askedWithin = 3 * time.Second
 
 // Confirm asks Stripe once more whose key it is. It fails when that is another
 // account than the gate knows, and no customer may then be taken for gone: in test
@@ -116,9 +123,12 @@ func (c *Contradiction) Error() string {
 // configuration; while Stripe gives no answer it goes on trying.
 func (g *Gate) Run(ctx context.Context) error {
 	g.openFromMemory(ctx)
+	enough := time.AfterFunc(askedWithin, func() { g.asked.Store(true) })
+	defer enough.Stop()
 	const soon, atMost = 250 * time.Millisecond, 30 * time.Second
 	for first, retry := true, soon; ; {
 		findings, err := g.ask(ctx)
+		g.asked.Store(true)
 		wait := g.o.Refresh
 		switch {
 		case ctx.Err() != nil:
