@@ -9,6 +9,10 @@ const (
 	// shortWait is how long when it does not pass: as many would be refused whatever the
 	// queue was, and those who are not would all wait for as long as it is.
 	shortWait = 40 * time.Millisecond
+	// longRound is how long a round of turns may take, and rush for how long it may take
+	// longer before it is no rush.
+	longRound = 500 * time.Millisecond
+	rush      = time.Second
 	// turns is how many turns anybody may wait for, slow as they may come.
 	turns = 3
 	// stretch is how long calls are counted together, and few the part of them, one of so
@@ -17,11 +21,14 @@ const (
 	few     = 7
 )
 
-// crowd is whether more calls come for one endpoint than the budget has. One owner alone
-// is no crowd, however much he wants, since others do not wait for his calls.
+// crowd is whether more calls come for one endpoint than the budget has, from many owners.
+// One or a few, however much they want, are none, since others do not wait for their calls.
 type crowd struct {
 	// stays says that it is more than a rush.
 	stays bool
+	// since is when a round of turns, one for each owner, began to take too long; 0 while it
+	// does not.
+	since time.Duration
 	// from is when the present stretch has begun, came and refused are its calls that found
 	// no token, and those of them that were sent away.
 	from          time.Duration
@@ -30,17 +37,23 @@ type crowd struct {
 
 // tolerable is how long a call may wait for its turn.
 func (e *Endpoint) tolerable(now time.Duration) time.Duration {
-	some := seconds(turns / e.speed(now))
-	long, c := max(longWait, some), &e.crowd
+	token := seconds(1 / e.speed(now))
+	c := &e.crowd
 	c.turn(now)
-	if !c.stays && e.expected(now, "") > long {
+	switch {
+	case c.stays:
+	case time.Duration(e.queue.owners)*token <= longRound:
+		c.since = 0
+	case c.since == 0:
+		c.since = now
+	case now-c.since >= rush:
 		*c = crowd{stays: true, from: now}
 	}
 	c.came++
 	if c.stays {
-		return max(shortWait, some)
+		return max(shortWait, turns*token)
 	}
-	return long
+	return max(longWait, turns*token)
 }
 
 // turn begins a new stretch if it is time.
@@ -50,7 +63,7 @@ func (c *crowd) turn(now time.Duration) {
 		return
 	}
 	stays := c.stays && age < 2*stretch && c.refused*few >= c.came
-	*c = crowd{stays: stays, from: now}
+	*c = crowd{stays: stays, since: c.since, from: now}
 }
 
 // speed is how many turns a second there are.

@@ -79,6 +79,8 @@ type queue struct {
 	// run is how many turns in a row were of fresh owners.
 	run int
 	n   int
+	// owners is how many of them wait for something.
+	owners int
 }
 
 // ahead is how many turns come at most before that of another call of owner, if nobody
@@ -115,7 +117,9 @@ func (q *queue) push(owner string, w *waiter) {
 		l.last.next = w
 	}
 	l.last = w
-	l.n++
+	if l.n++; l.n == 1 {
+		q.owners++
+	}
 	l.in.calls++
 	q.n++
 }
@@ -159,7 +163,9 @@ func (q *queue) remove(w *waiter) bool {
 		w.next.prev = w.prev
 	}
 	w.line, w.prev, w.next = nil, nil, nil
-	l.n--
+	if l.n--; l.n == 0 {
+		q.owners--
+	}
 	l.in.calls--
 	q.n--
 	switch {

@@ -77,7 +77,7 @@ func hostile(t *testing.T, owners, most int) {
 	// Not the median of the quiet: what he leaves behind in a queue is not quiet.
 	slices.Sort(quiet)
 	ratio := float64(middle(loud)) / float64(quiet[1])
-	report.judge(t, "p99 of the honest, to that without him", "≤ 1.5", fmt.Sprintf("%.2f (%v, %v)", ratio, shown(middle(loud)), shown(quiet[1])), ratio <= 1.5)
+	report.timed(t, "p99 of the honest, to that without him", "≤ 1.5", fmt.Sprintf("%.2f (%v, %v)", ratio, shown(middle(loud)), shown(quiet[1])), ratio <= 1.5)
 	var his []arrival
 	for _, a := range byOperation(s.upstream.since(began))["POST /v1/checkout/sessions"] {
 		if strings.HasPrefix(a.customer, "cus_"+name) {

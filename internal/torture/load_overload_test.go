@@ -59,6 +59,12 @@ func overload(ctx context.Context, t *testing.T, s *shop, scarce bool) {
 	const crowd = 32
 	s.capacity(ctx, crowd, time.Second) // what was saved up is spent
 	peak, reads := s.capacity(ctx, crowd, lasting(2*time.Second, 20*time.Second))
+	judge, timed := report.judge, report.timed
+	if scarce {
+		// A refusal costs a fifth of what an answer costs, as long as that is so little:
+		// most of it is HTTP. So several times too much leaves little for answers.
+		judge, timed = report.aim, report.aim
+	}
 	report.fact(t, "capacity", fmt.Sprintf("%.0f requests a second, %.0f of them reads, of %d who ask again at once", peak, reads, crowd))
 	worked, err := s.worked()
 	must(t, err)
@@ -76,15 +82,15 @@ func overload(ctx context.Context, t *testing.T, s *shop, scarce bool) {
 		if step.last {
 			after = lasting(6*time.Second, 15*time.Second)
 		}
-		lasts := lasting(2500*time.Millisecond, 60*time.Second)
+		lasts := lasting(7*time.Second, 60*time.Second)
 		storm, back := s.storm(ctx, step.times*peak, lasts, 0.7*peak, after)
 		name := fmt.Sprintf("%.0f times: ", step.times)
 		all, some := goodRate(storm, lasts)
 		report.fact(t, name+"answers", fmt.Sprintf("%s; %.0f good a second, %.0f of them reads; refused p99 %v",
 			histogram(storm), all, some, shown(openloop.Percentile(storm, 0.99, wasRefused))))
-		report.judge(t, name+"goodput", fmt.Sprintf("≥ %.0f %% of peak", 100*step.least), percent(all/peak), all >= step.least*peak)
+		judge(t, name+"goodput", fmt.Sprintf("≥ %.0f %% of peak", 100*step.least), percent(all/peak), all >= step.least*peak)
 		ratio := float64(typical(storm, time.Second, openloop.Outcome.OK)) / float64(typical(usual, time.Second, openloop.Outcome.OK))
-		report.judge(t, name+"p99 of the admitted against that at 70 %", "≤ 3", times(ratio), ratio <= 3)
+		timed(t, name+"p99 of the admitted against that at 70 %", "≤ 3", times(ratio), ratio <= 3)
 		before := worked
 		worked, err = s.worked()
 		must(t, err)
@@ -94,11 +100,11 @@ func overload(ctx context.Context, t *testing.T, s *shop, scarce bool) {
 		// scarce, this difference of large numbers says nothing.
 		if refused := openloop.Count(storm, wasRefused); refused >= 500 && !scarce {
 			cost := (worked - before - each*time.Duration(len(storm)-refused+len(back))) / time.Duration(refused)
-			report.judge(t, name+"processor time of a refusal", "≤ 100µs", cost.Round(time.Microsecond), cost <= 100*time.Microsecond)
+			report.timed(t, name+"processor time of a refusal", "≤ 100µs", cost.Round(time.Microsecond), cost <= 100*time.Microsecond)
 		}
 		if step.last || full() {
 			normal := calmAgain(back, after, 2*p50(usual)+5*time.Millisecond)
-			report.judge(t, name+"back to normal", "≤ 5 s", normal, normal <= 5*time.Second)
+			timed(t, name+"back to normal", "≤ 5 s", normal, normal <= 5*time.Second)
 		}
 	}
 }
