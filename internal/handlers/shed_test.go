@@ -179,7 +179,7 @@ func TestWhoIsRefusedAndAsksAtOnceIsLeftWaiting(t *testing.T) {
 	}
 	h := newHouse(t, settings{limiter: l})
 	j.stuck.Store(true)
-	for range 3 {
+	for range 5 {
 		want(t, h.get("/plans", ""), 503, "overloaded")
 		j.passed.Add(int64(100 * time.Millisecond))
 	}

@@ -57,7 +57,7 @@ func (b *bench) asks(waited time.Duration) bool {
 const (
 	processors = 3
 
-	brief, long, endless = 9 * time.Millisecond, 15 * time.Millisecond, 1001 * time.Millisecond
+	brief, long, endless = 49 * time.Millisecond, 55 * time.Millisecond, 1001 * time.Millisecond
 	windowful            = 100 * time.Millisecond
 )
 
@@ -76,7 +76,7 @@ func (b *bench) window(n int, waited time.Duration) (refused int) {
 // spell has everybody wait for long until that is pressure.
 func (b *bench) spell() {
 	b.t.Helper()
-	for range 3 {
+	for range 5 {
 		if n := b.window(1, long); n > 0 {
 			b.t.Fatalf("%d refused too early", n)
 		}
@@ -86,7 +86,7 @@ func (b *bench) spell() {
 func TestOnePauseRefusesNobody(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 100)
-	for _, waited := range []time.Duration{0, long, long, long, 0, long, long, long, brief, long, long, 0} {
+	for _, waited := range []time.Duration{0, long, long, long, long, long, 0, long, long, long, long, long, brief, long, long, 0} {
 		if n := b.window(100, waited); n > 0 {
 			t.Errorf("%d refused", n)
 		}
@@ -105,14 +105,14 @@ func TestWhoWaitsLongIsRefusedWhenOthersDidBefore(t *testing.T) {
 func TestAFewWhoWaitLongAreNoPressure(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 100)
-	for range 5 {
+	for range 7 {
 		b.window(70, brief)
 		b.now -= windowful
 		if n := b.window(10, long); n > 0 {
 			t.Errorf("%d of 80 refused", n)
 		}
 	}
-	for range 3 {
+	for range 5 {
 		b.window(69, brief)
 		b.now -= windowful
 		b.window(10, long)
@@ -306,10 +306,11 @@ till_http_shed_total{class="write",reason="processor"} 1
 # TYPE till_http_queue_duration_seconds histogram
 till_http_queue_duration_seconds_bucket{le="0.001"} 4
 till_http_queue_duration_seconds_bucket{le="0.01"} 4
-till_http_queue_duration_seconds_bucket{le="0.1"} 8
-till_http_queue_duration_seconds_bucket{le="+Inf"} 8
-till_http_queue_duration_seconds_sum 0.06
-till_http_queue_duration_seconds_count 8
+till_http_queue_duration_seconds_bucket{le="0.05"} 4
+till_http_queue_duration_seconds_bucket{le="0.1"} 10
+till_http_queue_duration_seconds_bucket{le="+Inf"} 10
+till_http_queue_duration_seconds_sum 0.33
+till_http_queue_duration_seconds_count 10
 `
 	if err := testutil.GatherAndCompare(b.registry, strings.NewReader(want)); err != nil {
 		t.Error(err)

@@ -13,10 +13,11 @@ import (
 )
 
 // machine is a model of a Go program on one processor that serves HTTP to a number of
-// connections. What has come is fetched in rounds of 128, which is what the poller of the
-// runtime does; all of a round is read; what has waited for Stripe and is back is finished;
-// then each request of the round is admitted and worked on, or refused. The clock is the
-// model's own, and its random numbers those of a seed: a run can be repeated.
+// connections. There is one queue of what is ready to run, as in the scheduler. What has come
+// is fetched when that is empty, and by the runtime's monitor when nothing was for 10 ms: at
+// most 128 at once. A request is read in its turn, goes to the end of the queue, and is then
+// admitted and worked on, or refused. The clock is the model's own, and its random numbers
+// those of a seed: a run can be repeated.
 type machine struct {
 	limiter *overload.Limiter
 	random  *rand.Rand
@@ -40,7 +41,27 @@ type machine struct {
 	// away wait for Stripe.
 	away   []*link
 	answer []answered
+	// queue is ready to run, polled when it was last fetched what has come.
+	queue  []task
+	polled time.Duration
 }
+
+// task is what the processor does next for a connection.
+type task struct {
+	*link
+	stage stage
+	// queued is when a request that was read went to the end of the queue.
+	queued time.Duration
+}
+
+// stage is how far a request is.
+type stage int
+
+const (
+	sent stage = iota
+	read
+	back
+)
 
 // link is a connection.
 type link struct {
@@ -58,7 +79,10 @@ type answered struct {
 }
 
 const (
-	round             = 128
+	// fetched is how many the poller fetches at once, and monitored how long nothing is
+	// fetched before the monitor does.
+	fetched           = 128
+	monitored         = 10 * time.Millisecond
 	patienceOfClients = 100 * time.Millisecond
 )
 
@@ -97,8 +121,11 @@ func (m *machine) offer(times float64, from, to time.Duration) {
 func (m *machine) run() {
 	for {
 		m.deliver()
-		if len(m.ready) > 0 || len(m.away) > 0 && m.away[0].back <= m.now {
-			m.round()
+		if len(m.queue) == 0 || m.now > m.polled+monitored {
+			m.poll()
+		}
+		if len(m.queue) > 0 {
+			m.step()
 			continue
 		}
 		next := time.Duration(math.MaxInt64)
@@ -159,27 +186,41 @@ func (m *machine) deliver() {
 	})
 }
 
-func (m *machine) round() {
+// poll fetches what has come.
+func (m *machine) poll() {
+	m.polled = m.now
+	for room := fetched; room > 0; room-- {
+		switch {
+		case len(m.away) > 0 && m.away[0].back <= m.now:
+			m.queue = append(m.queue, task{link: m.away[0], stage: back})
+			m.away = m.away[1:]
+		case len(m.ready) > 0:
+			m.queue = append(m.queue, task{link: m.ready[0], stage: sent})
+			m.ready = m.ready[1:]
+		default:
+			return
+		}
+	}
+}
+
+// step runs what is first in the queue.
+func (m *machine) step() {
 	if len(m.pauses) > 0 && m.now >= m.pauses[0] {
 		m.pauses = m.pauses[1:]
 		m.now += m.pause
 	}
-	n := min(round, len(m.ready))
-	batch := slices.Clone(m.ready[:n])
-	m.ready = m.ready[n:]
-	queued := make([]time.Duration, n)
-	for i := range batch {
+	t := m.queue[0]
+	m.queue = m.queue[1:]
+	switch t.stage {
+	case sent:
 		m.now += m.read
-		queued[i] = m.now
-	}
-	for len(m.away) > 0 && m.away[0].back <= m.now {
+		m.queue = append(m.queue, task{link: t.link, stage: read, queued: m.now})
+	case read:
+		m.decide(t.link, max(0, t.rests-t.sent)+m.now-t.queued)
+	case back:
 		m.now += m.work / 3
-		m.free = append(m.free, m.away[0])
-		m.away = m.away[1:]
+		m.free = append(m.free, t.link)
 		m.limiter.Leave(overload.Write)
-	}
-	for i, l := range batch {
-		m.decide(l, max(0, l.rests-l.sent)+m.now-queued[i])
 	}
 }
 
@@ -211,4 +252,10 @@ func (m *machine) between(from, to time.Duration, refused bool) (took []time.Dur
 	return took
 }
 
-func p99(took []time.Duration) time.Duration { return took[len(took)*99/100] }
+// p99 is 0 of none.
+func p99(took []time.Duration) time.Duration {
+	if len(took) == 0 {
+		return 0
+	}
+	return took[len(took)*99/100]
+}

@@ -10,7 +10,7 @@ type metrics struct {
 	// shed: more than a few means that more replicas, or larger ones, are needed
 	// (processor), or that Stripe or the database is slow (places).
 	shed map[Class]map[Reason]prometheus.Counter
-	// queue: at most patience for those that are admitted under pressure.
+	// queue: at most patience (the third bucket) for those that are admitted under pressure.
 	queue prometheus.Histogram
 }
 
@@ -24,7 +24,7 @@ func newMetrics(reg prometheus.Registerer, l *Limiter) (*metrics, error) {
 		queue: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "till_http_queue_duration_seconds",
 			Help:    "How long requests waited for the processor before they were admitted or refused.",
-			Buckets: []float64{0.001, 0.01, 0.1},
+			Buckets: []float64{0.001, 0.01, 0.05, 0.1},
 		}),
 	}
 	collectors := []prometheus.Collector{shed, m.queue, prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -6,18 +6,20 @@ import (
 )
 
 const (
-	// patience is how long a request may wait for the processor while others do too. It is
-	// also what each round of the scheduler gives to requests before it refuses the others,
-	// so that refusals, however many, leave most of the processor to those: a round has 128
-	// of them at most (what net/http's poller fetches at once) at some 20 µs each.
-	patience = 10 * time.Millisecond
+	// patience is how long a request may wait for the processor while others do too: longer
+	// than what a quota leaves behind that stops a container for 60 ms of each 100, and
+	// shorter than what people notice. It is also what requests get of the processor before
+	// the others in the queue are refused, so that refusals, however many, leave most of it
+	// to those: meanwhile the runtime's monitor fetches 640 more at most (128 each 10 ms), at
+	// some 20 µs each.
+	patience = 50 * time.Millisecond
 	// tooLong is what nobody may wait, whatever others do.
 	tooLong = time.Second
 	// window is how long waits are counted together, and spell how many bad ones in a row
 	// are pressure: what a pause of the garbage collector or of the host leaves behind is
 	// done by then, and so is what another program does when it starts.
 	window = 100 * time.Millisecond
-	spell  = 3
+	spell  = 5
 	// many is the part of a window's requests, one of so many, that makes it a bad one.
 	many = 8
 )
