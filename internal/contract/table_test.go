@@ -357,7 +357,7 @@ func (table *table) templates() string {
 		}
 	}
 	var b strings.Builder
-	for name, part := range map[string]any{"plans": plans, "portals": portals, "limits": object{"stripe_rps_per_endpoint": 0}} {
+	for name, part := range map[string]any{"plans": plans, "portals": portals} {
 		text, err := json.Marshal(part)
 		if err != nil {
 			table.t.Fatal(err)
