@@ -66,7 +66,7 @@ SCORE ?= 85
 # Flags of internal/bench, such as -rounds=3 -window=2s; BENCH_STRICT=1 fails on a missed bound.
 BENCH_ARGS ?= $(if $(filter 1 true,$(BENCH_STRICT)),-strict)
 
-FUZZTIME ?= $(if $(filter true,$(CI)),10s,60s)
+FUZZTIME ?= $(if $(filter true,$(CI)),5s,60s)
 TEST_TIMEOUT ?= 10m
 
 # PREFIX=/usr/local installs to /usr/local/bin; else where `go install` would.
