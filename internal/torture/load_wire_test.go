@@ -170,7 +170,9 @@ func rudeness(t *testing.T, conduct func(*rude) func(net.Conn, <-chan struct{}))
 	report.fact(t, "tries seen by Stripe, and what was sent in all", fmt.Sprintf("%d, %s", r.calls.Load(), mebibytes(float64(r.sent.Load()))))
 	judgeSlowest(t, slowest, late())
 	served := kinds["502"] + kinds["503"] + kinds["504"]
-	report.judge(t, "told that Stripe is at fault", fmt.Sprint(calls), served, served == calls && r.calls.Load() >= int64(calls))
+	// Where calls fail at once, the breaker spares Stripe those after the tenth.
+	const least = 10
+	report.judge(t, "told that Stripe is at fault", fmt.Sprint(calls), served, served == calls && r.calls.Load() >= least)
 	report.judge(t, "memory beyond what it had", fmt.Sprintf("<= 4 MiB a call, %s", mebibytes(float64(calls*perCall))),
 		mebibytes(float64(grown)), grown <= int64(calls*perCall))
 	left, err := settled(ctx, patience, quiet+5, goroutines)
