@@ -102,6 +102,11 @@ func write[Req, Res any](s *server, op creation[Req, Res]) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		leave, err := s.place(c)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		if form {
 			caller = caller.Redirected()
 		}

@@ -50,7 +50,11 @@ func (s *server) shed(next echo.HandlerFunc) echo.HandlerFunc {
 			return next(c)
 		}
 		conn := connectionOf(r.Context())
-		switch reason := s.o.Limiter.Enter(class, conn.waited()); reason {
+		enter, late := s.o.Limiter.Enter, class == overload.Write && r.Body != http.NoBody
+		if late {
+			enter = s.o.Limiter.Begin
+		}
+		switch reason := enter(class, conn.waited()); reason {
 		case "":
 		case overload.Processor:
 			conn.refused(s.o.Limiter.Rest)
@@ -58,10 +62,25 @@ func (s *server) shed(next echo.HandlerFunc) echo.HandlerFunc {
 		default:
 			return s.busy(c, reason)
 		}
-		defer s.o.Limiter.Leave(class)
+		if !late {
+			defer s.o.Limiter.Leave(class)
+		}
 		conn.admitted()
 		return next(c)
 	}
+}
+
+// place gives a request whose body is there its place, which it had none of before: who
+// keeps us waiting for the rest must not fill them. leave gives it back.
+func (s *server) place(c echo.Context) (leave func(), err error) {
+	r := c.Request()
+	if s.classes[endpoint{r.Method, c.Path()}] != overload.Write || r.Body == http.NoBody {
+		return func() {}, nil
+	}
+	if reason := s.o.Limiter.Take(overload.Write); reason != "" {
+		return nil, s.busy(c, reason)
+	}
+	return func() { s.o.Limiter.Leave(overload.Write) }, nil
 }
 
 // busy is the refusal. Those who get it at the same moment come back at different ones.

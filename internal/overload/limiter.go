@@ -98,7 +98,7 @@ func New(o Options) (*Limiter, error) {
 	}
 	places := int64(o.Places)
 	l := &Limiter{
-		o: o, limits: [classes]int64{Local: max(1, places/4), Read: max(1, places*3/4), Write: places},
+		o: o, limits: [classes]int64{Local: places, Read: max(1, places*3/4), Write: places},
 	}
 	var err error
 	l.metrics, err = newMetrics(o.Metrics, l)
@@ -108,14 +108,42 @@ func New(o Options) (*Limiter, error) {
 // Enter admits a request of class c, and then Leave must be called when it has its answer;
 // or it says why not. before is how long the request is known to have waited already.
 func (l *Limiter) Enter(c Class, before time.Duration) Reason {
+	if reason := l.Take(c); reason != "" {
+		return reason
+	}
+	if reason := l.queued(c, before); reason != "" {
+		l.Leave(c)
+		return reason
+	}
+	return ""
+}
+
+// Take gives a request of class c a place, and then Leave must be called; or it says that
+// there is none.
+func (l *Limiter) Take(c Class) Reason {
 	if !l.take(c) {
 		l.metrics.refused(c, Places)
 		return Places
 	}
+	return ""
+}
+
+// Begin lets a request of class c begin if there is a place, without taking it, or says why
+// not. It is for those that have not come whole: who sends half a request must not keep a
+// place from others.
+func (l *Limiter) Begin(c Class, before time.Duration) Reason {
+	if reason := l.Take(c); reason != "" {
+		return reason
+	}
+	l.Leave(c)
+	return l.queued(c, before)
+}
+
+// queued waits for the processor, or says that it took too long.
+func (l *Limiter) queued(c Class, before time.Duration) Reason {
 	waited := before + l.queue()
 	l.metrics.waited(waited)
 	if l.pressure.refuses(l.o.Now(), waited) {
-		l.Leave(c)
 		l.metrics.refused(c, Processor)
 		return Processor
 	}

@@ -193,7 +193,7 @@ func TestReadsLeavePlacesForWrites(t *testing.T) {
 		{overload.Write, 2, false},
 		{overload.Write, 1, true},
 		{overload.Read, 1, true},
-		{overload.Local, 2, false},
+		{overload.Local, 8, false},
 		{overload.Local, 1, true},
 	} {
 		for range step.n {
@@ -288,7 +288,7 @@ till_http_in_flight{class="read"} 3
 till_http_in_flight{class="write"} 0
 # HELP till_http_in_flight_limit How many requests may be under way: local ones, reads and writes together for a read, and for a write.
 # TYPE till_http_in_flight_limit gauge
-till_http_in_flight_limit{class="local"} 1
+till_http_in_flight_limit{class="local"} 4
 till_http_in_flight_limit{class="read"} 3
 till_http_in_flight_limit{class="write"} 4
 # HELP till_http_pressure 1 while requests are refused that have waited long for the processor; 0 is normal.
