@@ -80,7 +80,7 @@ func TestLoadTransientFaults(t *testing.T) {
 	t.Run("30 in 100", func(t *testing.T) {
 		t.Parallel()
 		sent, outcomes := transientFaults(t, &fateful{dice: dice(t.Name()), of: 10, fail: 3, with: anyTransient})
-		report.judge(t, "success", "≥ 75 %", percent(goodput(outcomes)), goodput(outcomes) >= 0.75)
+		report.timed(t, "success", "≥ 75 %", percent(goodput(outcomes)), goodput(outcomes) >= 0.75)
 		// The reserve is for a service that has little to do.
 		const reserve = 10
 		calls := float64(len(tries(sent)))
@@ -163,7 +163,7 @@ func TestLoadStripeRateLimit(t *testing.T) {
 	before, during := perSecond(struck.Add(-2*time.Second), struck), perSecond(healed.Add(-3*time.Second), healed)
 	// It is halved once a second at most, and a tenth of it comes back in that second.
 	const most = rate * 6 / 10
-	report.judge(t, fmt.Sprintf("calls to Stripe, of a budget of %d/s", rate), fmt.Sprintf("≤ %d/s", most),
+	report.timed(t, fmt.Sprintf("calls to Stripe, of a budget of %d/s", rate), fmt.Sprintf("≤ %d/s", most),
 		fmt.Sprintf("%.1f/s (%.1f/s before)", during, before), during <= most)
 	seconds := 0
 	for seconds < int(after/time.Second) && perSecond(healed.Add(time.Duration(seconds)*time.Second), healed.Add(time.Duration(seconds+1)*time.Second)) < 0.9*before {
